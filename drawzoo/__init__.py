@@ -1,0 +1,71 @@
+"""drawzoo, the model zoo for DRAW (Deep Recurrent Attentive Writer).
+
+Example:
+    >>> import drawzoo
+    >>> drawzoo.list_models("draw-*")
+    ['draw-mnist']
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drawzoo.config import ComponentConfig, Config, ModelConfig, Size
+from drawzoo.errors import DrawzooError
+from drawzoo.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from drawzoo.components import Encoder, Reader, Sizes, Window, Writer
+    from drawzoo.model import Draw, Drawing
+    from drawzoo.recurrent import LSTM
+    from drawzoo.zoo import build, list_models, load
+
+__all__ = [
+    "LSTM",
+    "ComponentConfig",
+    "Config",
+    "Draw",
+    "Drawing",
+    "DrawzooError",
+    "Encoder",
+    "ModelConfig",
+    "Reader",
+    "Size",
+    "Sizes",
+    "Window",
+    "Writer",
+    "build",
+    "hookimpl",
+    "list_models",
+    "load",
+]
+
+__version__ = "0.1.0"
+
+# What needs torch is imported when it is first asked for (PEP 562), so that `import drawzoo`,
+# every plugin's own import and most commands stay fast.
+_LAZY = {
+    "LSTM": "recurrent",
+    "Draw": "model",
+    "Drawing": "model",
+    "Encoder": "components",
+    "Reader": "components",
+    "Sizes": "components",
+    "Window": "components",
+    "Writer": "components",
+    "build": "zoo",
+    "list_models": "zoo",
+    "load": "zoo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'drawzoo' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"drawzoo.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,5 @@
+"""`python -m drawzoo`."""
+
+from drawzoo.cli import main
+
+main()

@@ -1,0 +1,150 @@
+r"""The selective attention of DRAW: an N × N grid of Gaussian filters on the image.
+
+References:
+    | DRAW: A Recurrent Neural Network For Image Generation (Gregor et al., 2015), section 3
+    | https://arxiv.org/abs/1502.04623
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Window", "WindowNet", "filterbank", "filterbanks", "read_patch", "write_patch"]
+
+
+class Window(NamedTuple):
+    """Where a read or a write looks, in pixels numbered from 1 as in the paper. Each is [B]."""
+
+    gx: Tensor
+    """Horizontal centre of the grid."""
+    gy: Tensor
+    """Vertical centre of the grid."""
+    stride: Tensor
+    """Distance δ between two filters' centres."""
+    variance: Tensor
+    """Variance σ² of the filters, in squared pixels."""
+    intensity: Tensor
+    """Intensity γ."""
+    size: int
+    """N, the filters along each side of the grid."""
+
+
+class WindowNet(nn.Linear):
+    r"""The linear map from the decoder's output to a window, eq. 21–24.
+
+    \[(\tilde g_X, \tilde g_Y, \log σ^2, \log \tilde δ, \log γ) = W(h^{dec})\]
+
+    It starts with small weights and zero biases, so that the first windows cover the canvas: a
+    window must see something before it can learn where to look.
+
+    Arguments:
+        features: The number of features of h_dec.
+        size: N, the filters along each side.
+        height: Height B of the image, in pixels.
+        width: Width A of the image, in pixels.
+    """
+
+    def __init__(self, features: int, size: int, height: int, width: int) -> None:
+        super().__init__(features, 5)
+        self.size, self.height, self.width = size, height, width
+        with torch.no_grad():
+            self.weight.mul_(0.1)
+            self.bias.zero_()
+
+    def forward(self, h_dec: Tensor) -> Window:
+        """The `Window` for h_dec [B, D]."""
+        gx, gy, log_variance, log_stride, log_intensity = super().forward(h_dec).unbind(dim=1)
+        span = (max(self.height, self.width) - 1) / max(self.size - 1, 1)
+        return Window(
+            gx=(self.width + 1) / 2 * (gx + 1),
+            gy=(self.height + 1) / 2 * (gy + 1),
+            stride=span * log_stride.exp(),
+            variance=log_variance.exp(),
+            intensity=log_intensity.exp(),
+            size=self.size,
+        )
+
+
+def filterbank(centre: Tensor, stride: Tensor, variance: Tensor, size: int, length: int) -> Tensor:
+    r"""N Gaussian filters along one axis, eq. 19, 20, 25 and 26.
+
+    \[μ^i = g + (i - N/2 - 0.5)\,δ, \qquad F[i, a] = \exp(-(a - μ^i)^2 / 2σ^2) / Z\]
+
+    with \(i = 1…N\), \(a = 1…A\), and Z such that each row sums to 1. The quotient is computed as
+    a softmax over a, so it stays exact where every exponential underflows.
+
+    Arguments:
+        centre: g, [B].
+        stride: δ, [B].
+        variance: σ², [B].
+        size: N.
+        length: A, the pixels along the axis.
+
+    Returns:
+        The filters, [B, N, A].
+
+    Example:
+        >>> g, one = torch.tensor([14.5]), torch.ones(1)
+        >>> filterbank(g, one, one, 5, 28).shape
+        torch.Size([1, 5, 28])
+    """
+    i = torch.arange(1, size + 1, device=centre.device, dtype=centre.dtype)
+    a = torch.arange(1, length + 1, device=centre.device, dtype=centre.dtype)
+    mu = centre[:, None] + (i - size / 2 - 0.5) * stride[:, None]
+    # A variance that underflows to 0 would make 0 / 0 of a pixel at the very centre.
+    scale = 0.5 / variance.clamp_min(1e-8)
+    return torch.softmax(-scale[:, None, None] * (a - mu[:, :, None]).square(), dim=2)
+
+
+def filterbanks(window: Window, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """The vertical [B, N, H] and the horizontal [B, N, W] filters of a window."""
+    _, _, stride, variance, _, size = window
+    return (
+        filterbank(window.gy, stride, variance, size, height),
+        filterbank(window.gx, stride, variance, size, width),
+    )
+
+
+def read_patch(image: Tensor, window: Window) -> Tensor:
+    r"""Reads an N × N patch from each image, eq. 27: \(γ\, F_Y\, x\, F_X^⊤\).
+
+    Arguments:
+        image: [B, C, H, W].
+        window: Where to look.
+
+    Returns:
+        [B, C, N, N].
+    """
+    batch, channels, height, width = image.shape
+    size = window.size
+    fy, fx = filterbanks(window, height, width)
+    # Two products of B matrices each, however many channels there are.
+    columns = (image.reshape(batch, channels * height, width) @ fx.mT).view(
+        batch, channels, height, size
+    )
+    patch = fy @ columns.transpose(1, 2).reshape(batch, height, channels * size)
+    patch = patch.view(batch, size, channels, size).transpose(1, 2)
+    return window.intensity[:, None, None, None] * patch
+
+
+def write_patch(patch: Tensor, window: Window, height: int, width: int) -> Tensor:
+    r"""Writes an N × N patch to an otherwise empty canvas, eq. 29: \(F_Y^⊤\, w\, F_X / γ\).
+
+    Arguments:
+        patch: [B, C, N, N].
+        window: Where to write.
+        height: Height of the canvas, in pixels.
+        width: Width of the canvas, in pixels.
+
+    Returns:
+        [B, C, H, W].
+    """
+    batch, channels, size, _ = patch.shape
+    fy, fx = filterbanks(window, height, width)
+    patch = patch / window.intensity[:, None, None, None]
+    rows = (patch.reshape(batch, channels * size, size) @ fx).view(batch, channels, size, width)
+    canvas = fy.mT @ rows.transpose(1, 2).reshape(batch, size, channels * width)
+    return canvas.view(batch, height, channels, width).transpose(1, 2)

@@ -1,0 +1,95 @@
+"""The command line: one module a command, imported when it is asked for. Free of torch.
+
+Data goes to stdout, talk to stderr. Errors are one line; their exit codes are in `drawzoo.errors`,
+2 is wrong usage, 130 an interruption.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import click
+
+from drawzoo import __version__
+from drawzoo.errors import DrawzooError, nearest
+
+__all__ = ["cli", "main"]
+
+COMMANDS = ("card", "evaluate", "info", "list", "plugins", "pull", "sample", "train")
+
+
+class LazyGroup(click.Group):
+    """Finds the built-in commands by module name, and the plugins' after them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from drawzoo.plugins import installed
+
+        return sorted({*COMMANDS, *installed().commands})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            module = importlib.import_module(f"drawzoo.cli.{name}")
+            command: click.Command = module.command
+            return command
+        from drawzoo.plugins import installed
+
+        return installed().commands.get(name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="drawzoo")
+def cli() -> None:
+    """The model zoo for DRAW, the Deep Recurrent Attentive Writer.
+
+    Begin with: drawzoo pull model3-mnist; drawzoo sample --steps 10
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line, and turns every error into one line and an exit code."""
+    warnings.showwarning = _warn
+    try:
+        code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except DrawzooError as error:
+        code = _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        what = " ".join(str(error).split())
+        code = _fail(
+            f"unexpected {type(error).__name__}: {what} (DRAWZOO_DEBUG=1 shows where)", 1
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(line: str, code: int) -> int:
+    if os.environ.get("DRAWZOO_DEBUG"):
+        traceback.print_exc()
+    click.echo(f"Error: {line}", err=True)
+    return code
+
+
+def _warn(message: Any, category: type[Warning], *_: Any) -> None:
+    click.echo(f"Note: {message}", err=True)

@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from drawzoo.errors import ConfigError
+
+__all__ = ["check_device", "data_option", "json_option"]
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The folder of datasets (holding MNIST/raw, binarized_mnist). [DRAWZOO_DATA, or the cache]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def check_device(name: str) -> None:
+    """Raises `ConfigError` if torch cannot use that device."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--device {name}: cannot be used here ({reason}); try cpu") from None

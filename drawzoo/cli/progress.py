@@ -1,0 +1,55 @@
+"""Progress bars, on stderr, only where it is a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["progress", "training_progress"]
+
+T = TypeVar("T")
+
+
+def _bar(*extra: TextColumn) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *extra,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The items, with a bar."""
+    with _bar() as bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+@contextlib.contextmanager
+def training_progress(step: int, total: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar for a run; takes the trainer's reports."""
+    with _bar(TextColumn("{task.fields[state]}")) as bar:
+        task = bar.add_task("step", completed=step, total=total, state="")
+
+        def report(record: dict[str, Any]) -> None:
+            bar.update(task, completed=record["step"])
+            if "nats" in record:
+                state = "loss {loss:.2f}, {nats:.2f} nats, {images_per_s:,} images/s"
+                bar.update(task, state=state.format(**record))
+
+        yield report

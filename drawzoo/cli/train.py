@@ -1,0 +1,196 @@
+"""`drawzoo train`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drawzoo.cli.options import data_option
+
+if TYPE_CHECKING:
+    from drawzoo.training.checkpoint import Checkpoint
+    from drawzoo.training.config import RunConfig
+
+
+@click.command
+@click.argument("model", required=False, metavar="MODEL_OR_CONFIG")
+@data_option
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
+@click.option("--epochs", type=click.IntRange(1, 10**6), help="Passes over the data. [20]")
+@click.option("--max-steps", type=click.IntRange(1, 10**9), help="Stop after this many steps.")
+@click.option("--seed", type=click.IntRange(0), help="Of everything random. [0]")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the model (steps=5, encoder.units=128) or of the training "
+    "(learning_rate=0.001). Repeatable.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if it has one.")
+@click.option("--compile", is_flag=True, help="Compile the model: a minute first, then faster.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+@click.option(
+    "--checkpoint-steps",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Steps between checkpoints.",
+)
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard events to the folder too.")
+def command(
+    model: str | None,
+    data: Path | None,
+    out: Path,
+    epochs: int | None,
+    max_steps: int | None,
+    seed: int | None,
+    settings: tuple[str, ...],
+    resume: bool,
+    compile: bool,
+    device: str,
+    checkpoint_steps: int,
+    tensorboard: bool,
+) -> None:
+    """Trains a model: a registered one, or that of a config.json.
+
+    The folder --out gets the weights (config.json and model.safetensors, to be used as
+    local-dir:OUT), the log (log.jsonl) and the checkpoint. Ctrl-C saves; --resume goes on, and
+    ends with the same weights on the CPU as if nothing had happened. With --resume, MODEL and
+    settings may be left out.
+
+    \b
+    drawzoo train draw-mnist --epochs 20 --out runs/draw
+    drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
+    drawzoo train --resume --out runs/draw
+    """
+    from drawzoo.training.checkpoint import check_same, read_checkpoint
+
+    given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
+    changes = {key: value for key, value in given.items() if value is not None}
+    changes |= dict(_setting(item) for item in settings)
+    checkpoint = read_checkpoint(out)
+    if checkpoint is not None and not resume:
+        raise click.UsageError(
+            f"{out} holds a run already; go on with --resume, or choose another folder"
+        )
+    if checkpoint is not None:
+        config = checkpoint.config
+        if model is not None:
+            config = _run_config(model, changes)
+        elif changes:
+            config = _changed(config, changes)
+        check_same(out, checkpoint.config, config)
+    elif model is None:
+        raise click.UsageError(
+            f"there is no checkpoint in {out} to resume; name a model to train"
+            if resume
+            else "name a model (see: drawzoo list) or a config.json to train"
+        )
+    else:
+        config = _run_config(model, changes)
+    _train(config, checkpoint, data, out, compile, device, checkpoint_steps, tensorboard)
+
+
+def _setting(item: str) -> tuple[str, Any]:
+    import json
+
+    key, equals, value = item.partition("=")
+    if not key or not equals:
+        raise click.BadParameter(f"{item!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
+    """The run for a registered model or a configuration file."""
+    from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode
+    from drawzoo.errors import ConfigError
+    from drawzoo.training.config import RunConfig, TrainingConfig
+    from drawzoo.zoo import model_config
+
+    if name.endswith(".json"):
+        try:
+            with Path(name).open("rb") as file:
+                model = decode(file.read(MAX_JSON_BYTES + 1), ModelConfig, name)
+        except OSError as error:
+            raise ConfigError(f"cannot read {name}: {error.strerror}") from error
+    else:
+        model = model_config(name)
+    return _changed(RunConfig(model, TrainingConfig()), changes)
+
+
+def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
+    """The run with some settings changed, of the training or of the model, and complete."""
+    import torch
+
+    from drawzoo.config import override
+    from drawzoo.training.config import RunConfig
+    from drawzoo.zoo import build
+
+    training = {k: v for k, v in changes.items() if k in config.training.__struct_fields__}
+    model = {k: v for k, v in changes.items() if k not in training}
+    changed = override(config.model, model)
+    with torch.device("meta"):
+        changed = build(changed).config
+    return RunConfig(changed, override(config.training, training))
+
+
+def _train(
+    config: RunConfig,
+    checkpoint: Checkpoint | None,
+    data: Path | None,
+    out: Path,
+    compile: bool,
+    device: str,
+    checkpoint_steps: int,
+    tensorboard: bool,
+) -> None:
+    from drawzoo.cli.options import check_device
+    from drawzoo.cli.progress import training_progress
+    from drawzoo.data.images import load_dataset
+    from drawzoo.errors import OutputError
+    from drawzoo.paths import data_root
+    from drawzoo.training.loop import Trainer
+
+    check_device(device)
+    images = load_dataset(config.model.dataset, "train", data_root(data))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
+    trainer = Trainer(config, images, out, checkpoint, compile=compile, device=device)
+
+    stopping: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # The step under way is finished; a second signal does not wait for it.
+        stopping.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    click.echo(
+        f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}", err=True
+    )
+    with training_progress(trainer.step, trainer.total) as report:
+        done = trainer.run(
+            checkpoint_steps=checkpoint_steps,
+            tensorboard=tensorboard,
+            stop=lambda: bool(stopping),
+            report=report,
+        )
+    if not done:
+        click.echo(
+            f"stopped and saved at step {trainer.step} of {trainer.total}; "
+            f"go on with: drawzoo train --resume --out {out}",
+            err=True,
+        )
+        raise SystemExit(130)
+    click.echo(f"done; use it as local-dir:{out}", err=True)

@@ -1,0 +1,177 @@
+"""Configurations: typed, bounded, frozen; JSON in, JSON out. Free of torch.
+
+A model is its `ModelConfig`: `config.json` beside the weights holds exactly that, and loading
+needs nothing else. Whatever comes from outside goes through `decode` or `convert`, which refuse
+unknown keys, wrong types and values out of bounds, and say where.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from drawzoo.errors import ConfigError, nearest
+
+__all__ = [
+    "ComponentConfig",
+    "Config",
+    "ModelConfig",
+    "Size",
+    "StepCount",
+    "convert",
+    "decode",
+    "encode",
+    "override",
+    "to_dict",
+]
+
+MAX_JSON_BYTES = 1 << 20
+"""A configuration longer than this is refused unread."""
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
+"""A number of pixels, units or features."""
+
+StepCount = Annotated[int, msgspec.Meta(ge=1, le=4_096)]
+"""A number of steps T."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every configuration, a plugin's included: annotate the fields, give the defaults.
+
+    Example:
+        >>> class MyConfig(Config):
+        ...     units: Size = 256
+        >>> convert({"units": 64}, MyConfig)
+        MyConfig(units=64)
+    """
+
+
+class ComponentConfig(Config, kw_only=True):
+    """A component: its registered name, the distribution that gives it, and its own settings."""
+
+    name: Name
+    plugin: str | None = None
+    config: dict[str, Any] = {}
+
+
+class ModelConfig(Config, kw_only=True):
+    """Everything that defines a model but its weights.
+
+    Attributes:
+        variant: The architecture's name; with `dataset` it names the model.
+        dataset: The dataset it is trained on.
+        steps: T, the number of steps (the paper's glimpses).
+        image: (C, H, W), in pixels.
+        latent: Dimension of each step's latent code z_t.
+        decoder: Units of the decoder LSTM.
+        reader: The read operation.
+        encoder: The encoder network.
+        writer: The write operation.
+        likelihood: p(x | c_T).
+        format: Version of this format.
+    """
+
+    variant: Name
+    dataset: Name = "mnist"
+    steps: StepCount = 10
+    image: tuple[Size, Size, Size] = (1, 28, 28)
+    latent: Size = 32
+    decoder: Size = 256
+    reader: ComponentConfig
+    encoder: ComponentConfig
+    writer: ComponentConfig
+    likelihood: Literal["bernoulli"] = "bernoulli"
+    format: Literal[1] = 1
+
+    @property
+    def name(self) -> str:
+        """`<variant>-<dataset>`, the name in the registry."""
+        return f"{self.variant}-{self.dataset}"
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """`config` as plain dictionaries, lists, strings and numbers."""
+    result: dict[str, Any] = msgspec.to_builtins(config)
+    return result
+
+
+def encode(config: Config) -> bytes:
+    """`config` as indented JSON, the same bytes for the same configuration."""
+    return msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+
+
+def decode(raw: bytes, kind: type[C], where: str) -> C:
+    """Reads JSON into a configuration.
+
+    Arguments:
+        raw: The JSON text.
+        kind: The configuration's class.
+        where: What to call the source in an error.
+
+    Raises:
+        ConfigError: If it is not JSON, or not a `kind`.
+    """
+    if len(raw) > MAX_JSON_BYTES:
+        raise ConfigError(f"{where}: {len(raw):,} bytes are too many for a configuration")
+    try:
+        data = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: not JSON ({error})") from None
+    return convert(data, kind, where)
+
+
+def convert(data: Any, kind: type[C], where: str = "configuration") -> C:
+    """Checks plain data against a configuration's types and bounds.
+
+    Raises:
+        ConfigError: One line with the place, the reason, and the nearest key.
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        reason = str(error).replace("`", "").replace("$.", "").replace(" - at $", "")
+        unknown = re.search(r"unknown field (\S+)", reason)
+        hint = nearest(unknown[1], _keys(kind)) if unknown else ""
+        raise ConfigError(f"{where}: {reason}{hint}") from None
+
+
+def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
+    """A copy of `config` with dotted keys replaced, checked anew.
+
+    A component's own settings may be named without the `config` between:
+    `encoder.units` is `encoder.config.units`.
+
+    Example:
+        >>> part = ComponentConfig(name="lstm")
+        >>> m = ModelConfig(variant="x", reader=part, encoder=part, writer=part)
+        >>> override(m, {"encoder.units": 64}).encoder.config
+        {'units': 64}
+    """
+    data = to_dict(config)
+    for key, value in settings.items():
+        node = data
+        *parents, last = key.split(".")
+        for part in parents:
+            if not isinstance(node.get(part), dict):
+                raise ConfigError(f"{where} {key}: there is no {part!r}{nearest(part, node)}")
+            node = node[part]
+        if "config" in node and last not in node:
+            node = node["config"]
+        node[last] = value
+    return convert(data, type(config), where)
+
+
+def _keys(kind: type[Config]) -> set[str]:
+    """The field names of a configuration and of the configurations inside it."""
+    keys = set()
+    for field in msgspec.structs.fields(kind):
+        keys.add(field.name)
+        if isinstance(field.type, type) and issubclass(field.type, Config):
+            keys |= _keys(field.type)
+    return keys

@@ -1,0 +1,29 @@
+"""Datasets in memory, registered as any plugin's would be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drawzoo.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from drawzoo.registry import Registrar
+
+
+@hookimpl
+def register_datasets(register: Registrar) -> None:
+    register(
+        "mnist",
+        "drawzoo.data.mnist:MNIST",
+        summary="28×28 digits, binarised afresh each time an image is seen",
+    )
+    register(
+        "binarized-mnist",
+        "drawzoo.data.binarized_mnist:BINARIZED_MNIST",
+        summary="the fixed binarised MNIST of Larochelle & Murray (2011)",
+    )
+    register(
+        "synthetic",
+        "drawzoo.data.synthetic:SYNTHETIC",
+        summary="28×28 strokes made on the spot, to try things without a download",
+    )

@@ -1,0 +1,68 @@
+"""A split of a dataset, whole, in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from drawzoo.errors import DataError, nearest
+
+__all__ = ["Dataset", "Images", "load_dataset"]
+
+
+class Images(NamedTuple):
+    """Images as bytes, and how they become the model's input."""
+
+    pixels: Tensor
+    """uint8, [N, C, H, W]: grey values from 0 to 255."""
+    labels: Tensor | None
+    """int64, [N]."""
+    binarize: bool
+    """Whether grey values are probabilities, sampled afresh each time an image is seen."""
+
+    def batch(self, index: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The images at `index` [B] as float32 in [0, 1], [B, C, H, W], binarised if so."""
+        grey = self.pixels[index].float() / 255
+        return torch.bernoulli(grey, generator=generator) if self.binarize else grey
+
+    def mean(self) -> Tensor:
+        """The mean image, float32, [C, H, W]."""
+        # In pieces: all of it as float would take four times the memory.
+        total = sum(part.sum(dim=0, dtype=torch.float64) for part in self.pixels.split(10_000))
+        assert isinstance(total, Tensor)
+        return (total / (255 * len(self.pixels))).float()
+
+
+class Dataset(Protocol):
+    """What `register_datasets` registers."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits."""
+        ...
+
+    def load(self, root: Path, split: str, *, download: bool) -> Images:
+        """A split, read from below `root`, downloaded first if missing and `download`.
+
+        Raises:
+            DataError: If it is not there, incomplete, or not what it should be.
+        """
+        ...
+
+
+def load_dataset(name: str, split: str, root: Path, *, download: bool = True) -> Images:
+    """A split of the registered dataset `name`.
+
+    Raises:
+        UnknownNameError: If there is no such dataset.
+        DataError: If there is no such split, or its files are missing or damaged.
+    """
+    from drawzoo.registry import registry
+
+    dataset: Dataset = registry().find("dataset", name).load()
+    if split not in dataset.splits:
+        raise DataError(f"{name} has no split {split!r}{nearest(split, dataset.splits)}")
+    return dataset.load(root, split, download=download)

@@ -1,0 +1,84 @@
+"""The errors a user can meet, and the exit code of each.
+
+Every message is one line: the thing, the reason, and what to do next. The command line prints it
+as it is; `DRAWZOO_DEBUG=1` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DrawzooError",
+    "OutputError",
+    "PluginError",
+    "TrainingError",
+    "UnknownNameError",
+    "WeightsError",
+    "nearest",
+]
+
+
+class DrawzooError(Exception):
+    """Base of all errors raised on purpose; caught at the command line."""
+
+    exit_code = 1
+
+
+class ConfigError(DrawzooError):
+    """A configuration or an argument does not describe something that can be built."""
+
+    exit_code = 3
+
+
+class UnknownNameError(DrawzooError):
+    """No model, component or dataset has that name."""
+
+    exit_code = 4
+
+
+class DataError(DrawzooError):
+    """A dataset is missing, incomplete or not what it claims to be."""
+
+    exit_code = 5
+
+
+class WeightsError(DrawzooError):
+    """Weights are missing, damaged, or do not fit their configuration."""
+
+    exit_code = 6
+
+
+class PluginError(DrawzooError):
+    """A plugin cannot be loaded, clashes with another, or is not installed."""
+
+    exit_code = 7
+
+
+class OutputError(DrawzooError):
+    """A file cannot be written."""
+
+    exit_code = 8
+
+
+class TrainingError(DrawzooError):
+    """Training cannot go on; the last good checkpoint is kept."""
+
+    exit_code = 9
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint `"; did you mean a, b?"`, or the known names when none is near.
+
+    Example:
+        >>> nearest("draw-mnits", ["draw-mnist", "model3-mnist"])
+        '; did you mean draw-mnist?'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {', '.join(close)}?"
+    return f"; known: {', '.join(known)}" if known else ""

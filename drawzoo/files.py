@@ -1,0 +1,67 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from drawzoo.errors import OutputError
+
+__all__ = ["check_writable", "open_atomic", "write_atomic"]
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, which takes the place of `path` once it is complete and on the disk.
+
+    Raises:
+        OutputError: If it cannot be written; `path` is then as it was.
+    """
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _failed(path, error) from error
+    try:
+        # mkstemp makes private files; these are as open as any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.fchmod(descriptor, 0o666 & ~umask)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _failed(path, error) from error
+        raise
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes `data` to `path`, or raises `OutputError` and leaves what was there."""
+    with open_atomic(path) as file:
+        file.write(data)
+
+
+def check_writable(path: Path) -> None:
+    """Raises `OutputError` at once if a file `path` could not be written, before any work."""
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+    with contextlib.suppress(FileNotFoundError), tempfile.TemporaryFile(dir=path.parent):
+        return
+    raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; create it")
+
+
+def _failed(path: Path, error: OSError) -> OutputError:
+    if not path.parent.is_dir():
+        return OutputError(f"cannot write {path}: there is no folder {path.parent}; create it")
+    return OutputError(
+        f"cannot write {path}: {error.strerror or error}; nothing was changed, "
+        "choose another place or make room and try again"
+    )

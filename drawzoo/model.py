@@ -1,0 +1,358 @@
+r"""The DRAW model: the recurrence, its bound, and what can be drawn with it.
+
+Beside page 3 of the paper, with \(σ\) the likelihood's mean:
+
+| eq. | paper | here |
+|---|---|---|
+| 3 | \(\hat x_t = x - σ(c_{t-1})\) | `Draw.infer` |
+| 4 | \(r_t = read(x_t, \hat x_t, h^{dec}_{t-1})\) | `Draw.infer` |
+| 5 | \(h^{enc}_t = RNN^{enc}(h^{enc}_{t-1}, [r_t, h^{dec}_{t-1}])\) | `Draw.infer` |
+| 6 | \(z_t \sim Q(Z_t \mid h^{enc}_t)\) | `Draw.step` |
+| 7 | \(h^{dec}_t = RNN^{dec}(h^{dec}_{t-1}, z_t)\) | `Draw.generate` |
+| 8 | \(c_t = c_{t-1} + write(h^{dec}_t)\) | `Draw.generate` |
+| 9–12 | \(L = -\log p(x \mid c_T) + \sum_t KL(Q_t \,\|\, P)\) | `Draw.forward` |
+
+References:
+    | DRAW: A Recurrent Neural Network For Image Generation (Gregor et al., 2015)
+    | https://arxiv.org/abs/1502.04623
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
+from drawzoo.config import ModelConfig
+from drawzoo.errors import ConfigError
+from drawzoo.likelihood import LIKELIHOODS
+from drawzoo.recurrent import LSTM
+
+__all__ = ["Bound", "Draw", "Drawing", "Posterior", "State", "Step", "Terms", "gaussian_kl"]
+
+CHUNK = 100
+"""Images sampled at once: it bounds the memory, and an image's noise does not depend on `num`."""
+
+
+class State(NamedTuple):
+    """What one step hands to the next."""
+
+    canvas: Tensor
+    """c_t, [B, C, H, W]."""
+    encoder: EncoderState
+    decoder: tuple[Tensor, Tensor]
+    """h_dec and the cell, each [B, D]."""
+
+
+class Posterior(NamedTuple):
+    """The diagonal Gaussian Q(Z_t | h_enc), [B, Z] each."""
+
+    mean: Tensor
+    log_std: Tensor
+
+
+class Step(NamedTuple):
+    """What one step of inference gives."""
+
+    state: State
+    posterior: Posterior
+    read: Window | None
+    write: Window | None
+
+
+class Terms(NamedTuple):
+    """The parts of the training loss, in nats."""
+
+    reconstruction: Tensor
+    """−log p(x | c_T), [B]."""
+    kl: Tensor
+    """KL(Q_t ‖ P) of each step, [T, B]."""
+    auxiliary: Tensor | None
+    """The encoder's own extra loss, [B], if it has one and labels were given."""
+
+
+class Bound(Tensor):
+    """The negative log-likelihood bound of each image in nats, [B], with its parts beside it.
+
+    A plain tensor to compute with; the results of computations are plain tensors.
+    """
+
+    kl: Tensor
+    """KL of each step and image, [T, B]."""
+    reconstruction: Tensor
+    """−log p(x | c_T) of each image, [B]."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+
+class Drawing(NamedTuple):
+    """The course of a batch of drawings."""
+
+    canvases: Tensor
+    """c_1 … c_T, [T, B, C, H, W]."""
+    images: Tensor
+    """The same as pixel probabilities in [0, 1]."""
+    reads: list[Window] | None
+    """The windows read through at each step; None where nothing is read or there is no window."""
+    writes: list[Window] | None
+    """The windows written through at each step; None where there is no window."""
+
+
+def gaussian_kl(posterior: Posterior) -> Tensor:
+    r"""KL(N(μ, σ²) ‖ N(0, 1)) summed over dimensions, eq. 11, [B].
+
+    \[\tfrac12 \sum_i (μ_i^2 + σ_i^2 - \log σ_i^2 - 1)\]
+
+    Note that the −½ counts once for each dimension.
+    """
+    mean, log_std = posterior
+    return 0.5 * (mean.square() + (2 * log_std).exp() - 2 * log_std - 1).sum(dim=1)
+
+
+class Draw(nn.Module):
+    """DRAW with exchangeable encoder, read and write.
+
+    Arguments:
+        config: The model's configuration.
+        reader: The read operation.
+        encoder: The encoder network.
+        writer: The write operation.
+    """
+
+    def __init__(
+        self, config: ModelConfig, reader: Reader, encoder: Encoder, writer: Writer
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.reader, self.encoder, self.writer = reader, encoder, writer
+        self.likelihood = LIKELIHOODS[config.likelihood]
+        self.posterior = nn.Linear(encoder.out_features, 2 * config.latent)
+        self.decoder = LSTM(config.latent, config.decoder)
+        self.initial_canvas = nn.Parameter(torch.zeros(config.image))
+        with torch.no_grad():
+            # The first posteriors have a standard deviation near 1, the prior's.
+            self.posterior.weight[config.latent :] *= 0.1
+            self.posterior.bias.zero_()
+
+    def start_from(self, mean: Tensor) -> None:
+        """Sets the initial canvas to a mean image [C, H, W], so that a drawing starts there."""
+        with torch.no_grad():
+            self.initial_canvas.copy_(self.likelihood.canvas(mean))
+
+    # The recurrence
+
+    def initial_state(self, batch: int) -> State:
+        """The learned state before the first step."""
+        return State(
+            self.initial_canvas.expand(batch, *self.initial_canvas.shape),
+            self.encoder.initial_state(batch),
+            self.decoder.initial_state(batch),
+        )
+
+    def infer(
+        self, x: Tensor, context: Tensor | None, state: State
+    ) -> tuple[Posterior, EncoderState, Window | None]:
+        """Reads, encodes, and gives the posterior of z_t: eq. 3 to 5, 1 and 2."""
+        h_dec, _ = state.decoder
+        error = x - self.likelihood.mean(state.canvas)
+        glimpse, window = self.reader(x, error, h_dec)
+        h_enc, encoder = self.encoder(glimpse, h_dec, state.encoder, context)
+        mean, log_std = self.posterior(h_enc).chunk(2, dim=1)
+        return Posterior(mean, log_std), encoder, window
+
+    def generate(
+        self, z: Tensor, canvas: Tensor, decoder: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], Window | None]:
+        """Decodes z_t [B, Z] and writes to the canvas: eq. 7 and 8."""
+        decoder = self.decoder(decoder, z)
+        patch, window = self.writer(decoder[0])
+        return canvas + patch, decoder, window
+
+    def step(self, x: Tensor, context: Tensor | None, noise: Tensor, state: State) -> Step:
+        """One step of inference, a pure function of its arguments.
+
+        Arguments:
+            x: The images, [B, C, H, W].
+            context: What the encoder prepared from x.
+            noise: Standard normal noise of this step, [B, Z].
+            state: The state before the step.
+        """
+        posterior, encoder, read = self.infer(x, context, state)
+        z = posterior.mean + posterior.log_std.exp() * noise
+        canvas, decoder, write = self.generate(z, state.canvas, state.decoder)
+        return Step(State(canvas, encoder, decoder), posterior, read, write)
+
+    def _steps(self, x: Tensor, context: Tensor | None, noise: Tensor) -> Iterator[Step]:
+        state = self.initial_state(len(x))
+        for noise_t in noise:
+            step = self.step(x, context, noise_t, state)
+            state = step.state
+            yield step
+
+    def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Terms:
+        """The parts of the loss, a pure function of its arguments: made to be compiled.
+
+        Arguments:
+            x: Images, [B, C, H, W].
+            noise: Standard normal noise, [T, B, Z]; see `noise`.
+            labels: Class labels, [B], for an encoder that needs them.
+        """
+        context = self.encoder.prepare(x)
+        kl = []
+        for step in self._steps(x, context, noise):
+            kl.append(gaussian_kl(step.posterior))
+        auxiliary = None
+        if labels is not None and self.encoder.needs_labels:
+            auxiliary = self.encoder.auxiliary_loss(context, labels)
+        return Terms(self.likelihood.nats(step.state.canvas, x), torch.stack(kl), auxiliary)
+
+    # Randomness
+
+    def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
+        """Fresh standard normal noise for every step, [T, B, Z].
+
+        It is drawn step by step, so that fewer steps use the beginning of the same noise.
+        """
+        like = self.initial_canvas
+        device = like.device if generator is None else generator.device
+        draws = [
+            torch.randn(
+                batch, self.config.latent, generator=generator, device=device, dtype=like.dtype
+            )
+            for _ in range(steps)
+        ]
+        return torch.stack(draws).to(like.device)
+
+    # Inference
+
+    @torch.no_grad()
+    def bound(self, x: Tensor, *, generator: torch.Generator | None = None) -> Bound:
+        """The negative log-likelihood bound, eq. 12, from one sample of the latent codes.
+
+        Arguments:
+            x: Images, [B, C, H, W].
+            generator: The source of randomness.
+
+        Returns:
+            Nats for each image, [B], with `.kl` [T, B] and `.reconstruction` [B] beside it.
+        """
+        x = self._checked(x)
+        reconstruction, kl, _ = self(x, self.noise(len(x), self.config.steps, generator))
+        bound = (reconstruction + kl.sum(dim=0)).as_subclass(Bound)
+        bound.kl, bound.reconstruction = kl, reconstruction
+        return bound
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, *, generator: torch.Generator | None = None) -> Drawing:
+        """Draws each image of x [B, C, H, W] again, through the codes inferred from it."""
+        x = self._checked(x)
+        noise = self.noise(len(x), self.config.steps, generator)
+        steps = list(self._steps(x, self.encoder.prepare(x), noise))
+        return self._drawing(
+            [step.state.canvas for step in steps],
+            [step.read for step in steps],
+            [step.write for step in steps],
+        )
+
+    @torch.no_grad()
+    def sample(
+        self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draws `num` new images from the prior, section 2.3 of the paper.
+
+        Image i depends on the generator's seed alone, not on `num`; fewer `steps` give an earlier
+        stage of the same drawing. Memory beyond the result does not grow with `num`.
+
+        Arguments:
+            num: The number of images.
+            steps: Steps to draw; the model's T unless given. More than T draws on.
+            generator: The source of randomness.
+
+        Returns:
+            Pixel probabilities in [0, 1], [num, C, H, W].
+        """
+        return torch.cat(
+            [
+                self.likelihood.mean(self._decode(noise)[0][-1])
+                for noise in self._prior(num, steps, generator)
+            ]
+        )
+
+    @torch.no_grad()
+    def draw(
+        self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
+    ) -> Drawing:
+        """As `sample`, with all canvases and windows on the way."""
+        parts = [self._drawing(*self._decode(z)) for z in self._prior(num, steps, generator)]
+        writes = None
+        if parts[0].writes is not None:
+            series = zip(*(cast(list[Window], part.writes) for part in parts), strict=True)
+            writes = [_concatenate(windows) for windows in series]
+        return Drawing(
+            torch.cat([part.canvases for part in parts], dim=1),
+            torch.cat([part.images for part in parts], dim=1),
+            None,
+            writes,
+        )
+
+    def _prior(
+        self, num: int, steps: int | None, generator: torch.Generator | None
+    ) -> Iterator[Tensor]:
+        """Latent codes z [T, b, Z] from the prior, in chunks of images."""
+        trained = self.config.steps
+        steps = trained if steps is None else steps
+        if num < 1 or steps < 1:
+            raise ConfigError(f"num and steps must be at least 1, got {num} and {steps}")
+        if steps > trained:
+            warnings.warn(
+                f"{self.config.name} was trained with {trained} steps; drawing on to {steps}",
+                stacklevel=4,
+            )
+        for first in range(0, num, CHUNK):
+            # Each chunk has a generator of its own, so that the number of steps drawn by one
+            # does not move the others.
+            seed = int(torch.randint(2**62, (), generator=generator, device=_device(generator)))
+            noise = self.noise(CHUNK, steps, torch.Generator(_device(generator)).manual_seed(seed))
+            yield noise[:, : num - first]
+
+    def _decode(self, z: Tensor) -> tuple[list[Tensor], list[Any], list[Window | None]]:
+        """The decoder alone: codes [T, B, Z] → canvases, no reads, writes."""
+        canvas, _, decoder = self.initial_state(z.shape[1])
+        canvases, writes = [], []
+        for z_t in z:
+            canvas, decoder, window = self.generate(z_t, canvas, decoder)
+            canvases.append(canvas)
+            writes.append(window)
+        return canvases, [None], writes
+
+    def _drawing(
+        self, canvases: list[Tensor], reads: list[Window | None], writes: list[Window | None]
+    ) -> Drawing:
+        stacked = torch.stack(canvases)
+        return Drawing(stacked, self.likelihood.mean(stacked), _windows(reads), _windows(writes))
+
+    def _checked(self, x: Tensor) -> Tensor:
+        if x.dim() != 4 or tuple(x.shape[1:]) != self.config.image:
+            raise ConfigError(
+                f"{self.config.name} takes images of shape [B, "
+                f"{', '.join(map(str, self.config.image))}], got {list(x.shape)}"
+            )
+        return x.to(self.initial_canvas)
+
+
+def _device(generator: torch.Generator | None) -> torch.device:
+    return torch.device("cpu") if generator is None else generator.device
+
+
+def _windows(windows: list[Window | None]) -> list[Window] | None:
+    return None if windows[0] is None else cast(list[Window], windows)
+
+
+def _concatenate(windows: tuple[Window, ...]) -> Window:
+    """One window for all images of several batches."""
+    *fields, sizes = zip(*windows, strict=True)
+    return Window(*(torch.cat(field) for field in fields), sizes[0])

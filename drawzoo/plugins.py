@@ -1,0 +1,138 @@
+"""Finding plugins, and loading each by itself, so that one that fails harms no other."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
+
+import click
+import pluggy
+
+from drawzoo import hookspecs
+from drawzoo.errors import PluginError, nearest
+from drawzoo.registry import KINDS, Registrar, Registry
+
+__all__ = ["GROUP", "Plugin", "Plugins", "installed"]
+
+GROUP = "drawzoo"
+"""The entry-point group, for plugins of this repository and all others alike."""
+
+log = logging.getLogger("drawzoo")
+
+
+class Plugin(NamedTuple):
+    """What became of one entry point."""
+
+    name: str
+    distribution: str
+    version: str
+    gives: dict[str, list[str]]
+    """Kind → names registered; `command` for sub-commands."""
+    error: str | None
+    """Why it was skipped, if it was."""
+
+
+class Plugins:
+    """All plugins of one process.
+
+    Arguments:
+        strict: Whether a plugin that fails is an error instead of a line in the log.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.registry = Registry()
+        self.plugins: list[Plugin] = []
+        self.commands: dict[str, click.Command] = {}
+        self._strict = strict
+
+    def load(self, point: EntryPoint) -> None:
+        """Loads the plugin that an entry point names; isolates whatever it raises.
+
+        Raises:
+            PluginError: If it fails and `strict` was asked for.
+        """
+        distribution = point.dist.name if point.dist else "unknown"
+        version = point.dist.version if point.dist else "unknown"
+        gives: dict[str, list[str]] = {}
+        problem = None
+        try:
+            gives = self.add(point.load(), distribution, point.name)
+        except (Exception, SystemExit) as error:
+            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            line = f"plugin {point.name} of {distribution} {version} is skipped: {problem}"
+            if self._strict:
+                raise PluginError(line) from error
+            log.warning(line, exc_info=error if os.environ.get("DRAWZOO_DEBUG") else None)
+        self.plugins.append(Plugin(point.name, distribution, version, gives, problem))
+
+    def add(self, plugin: Any, distribution: str, name: str) -> dict[str, list[str]]:
+        """Calls the hooks of one plugin; all it registers counts, or nothing.
+
+        Arguments:
+            plugin: A module or object with hook implementations.
+            distribution: Who gives it.
+            name: What to call it.
+
+        Returns:
+            Kind → names registered.
+
+        Raises:
+            Exception: Whatever the plugin raises.
+        """
+        # A manager for each plugin: pluggy stops a hook call at the first implementation that
+        # raises, and would keep a plugin registered that failed half-way.
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        manager.register(plugin, name)
+        manager.check_pending()
+        entries = []
+        for kind in KINDS:
+            registrar = Registrar(kind, distribution, name)
+            getattr(manager.hook, f"register_{kind}s")(register=registrar)
+            entries += registrar.entries
+        group = click.Group()
+        manager.hook.register_commands(cli=group)
+        self.registry.add(entries)
+        self.commands.update(group.commands)
+        gives = {kind: [e.name for e in entries if e.kind == kind] for kind in KINDS}
+        gives["command"] = sorted(group.commands)
+        return {kind: names for kind, names in gives.items() if names}
+
+
+@functools.cache
+def installed() -> Plugins:
+    """The installed plugins that the environment allows.
+
+    `DRAWZOO_LOAD_PLUGINS` lists those to load (empty: none), `DRAWZOO_DISABLE_PLUGINS` those to
+    leave out, by distribution or entry point, separated by commas; `DRAWZOO_STRICT_PLUGINS=1`
+    makes a failing plugin or a clash an error.
+    """
+    strict = os.environ.get("DRAWZOO_STRICT_PLUGINS", "") not in ("", "0")
+    plugins = Plugins(strict=strict)
+    points = sorted(
+        entry_points(group=GROUP), key=lambda p: (p.dist.name if p.dist else "", p.name)
+    )
+    for point in _allowed(points):
+        plugins.load(point)
+    clashes = plugins.registry.clashes()
+    if clashes and strict:
+        raise PluginError(clashes[0])
+    return plugins
+
+
+def _allowed(points: list[EntryPoint]) -> list[EntryPoint]:
+    names = [{point.name, point.dist.name if point.dist else ""} for point in points]
+    keep = [True] * len(points)
+    for variable, wanted in (("DRAWZOO_LOAD_PLUGINS", True), ("DRAWZOO_DISABLE_PLUGINS", False)):
+        value = os.environ.get(variable)
+        if value is None:
+            continue
+        listed = {item.strip() for item in value.split(",") if item.strip()}
+        known = set().union(*names)
+        for item in sorted(listed - known):
+            log.warning(f"{variable}: no plugin {item!r} is installed{nearest(item, known)}")
+        keep = [k and bool(n & listed) is wanted for k, n in zip(keep, names, strict=True)]
+    return [point for point, kept in zip(points, keep, strict=True) if kept]

@@ -1,0 +1,145 @@
+"""Names → components, models and datasets, with where each came from. Free of torch."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from drawzoo.errors import PluginError, UnknownNameError, nearest
+
+__all__ = ["KINDS", "Entry", "Registrar", "Registry", "registry"]
+
+KINDS = ("encoder", "reader", "writer", "model", "dataset")
+"""What can be registered; the hook of each is `register_<kind>s`."""
+
+
+class Entry(NamedTuple):
+    """One registered thing."""
+
+    kind: str
+    name: str
+    target: Any
+    """The thing itself, or the string "package.module:attribute" it is imported from."""
+    summary: str
+    distribution: str
+    plugin: str
+    """The name of the entry point that gave it."""
+
+    @property
+    def qualified(self) -> str:
+        """`distribution:name`, which is unique."""
+        return f"{self.distribution}:{self.name}"
+
+    def load(self) -> Any:
+        """The thing itself, imported if need be.
+
+        Raises:
+            PluginError: If the import fails.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            return functools.reduce(
+                getattr, attribute.split("."), importlib.import_module(module)
+            )
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r} of the plugin {self.distribution} cannot be imported "
+                f"from {self.target}: {type(error).__name__}: {error}"
+            ) from error
+
+
+class Registrar:
+    """What a plugin's hook calls to register things of one kind; they count once all is well."""
+
+    def __init__(self, kind: str, distribution: str, plugin: str) -> None:
+        self._kind, self._distribution, self._plugin = kind, distribution, plugin
+        self.entries: list[Entry] = []
+
+    def __call__(self, name: str, target: Any, *, summary: str = "") -> None:
+        """Registers `target` under `name`.
+
+        Arguments:
+            name: Lower-case letters, digits, `-` and `_`.
+            target: The thing itself, or, so that listing it imports nothing,
+                "package.module:attribute".
+            summary: One line for lists.
+
+        Raises:
+            ValueError: If the name or the target cannot be used.
+        """
+        if not name.replace("-", "").replace("_", "").isalnum() or name != name.lower():
+            raise ValueError(f"{self._kind} name {name!r}: use lower case, digits, - and _")
+        if isinstance(target, str) and target.count(":") != 1:
+            raise ValueError(f"{self._kind} {name!r}: {target!r} is not 'package.module:attribute'")
+        if name in (entry.name for entry in self.entries):
+            raise ValueError(f"{self._kind} {name!r} is registered twice")
+        self.entries.append(
+            Entry(self._kind, name, target, summary, self._distribution, self._plugin)
+        )
+
+
+class Registry:
+    """All entries, looked up by kind and name."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+
+    def add(self, entries: list[Entry]) -> None:
+        """Adds the entries of one plugin."""
+        for entry in entries:
+            self._entries[entry.kind].setdefault(entry.name, []).append(entry)
+
+    def entries(self, kind: str) -> Iterator[Entry]:
+        """The entries of a kind, by name."""
+        for _, same in sorted(self._entries[kind].items()):
+            yield from sorted(same, key=lambda entry: entry.qualified)
+
+    def clashes(self) -> list[str]:
+        """One line for each name that two plugins claim."""
+        return [
+            _clash(same)
+            for names in self._entries.values()
+            for same in names.values()
+            if len(same) > 1
+        ]
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The entry of that `name` or `distribution:name`.
+
+        Raises:
+            UnknownNameError: If there is none.
+            PluginError: If several plugins give the name.
+        """
+        distribution, _, short = name.rpartition(":")
+        same = self._entries[kind].get(short, [])
+        if distribution:
+            same = [entry for entry in same if entry.distribution == distribution]
+        if not same:
+            known = {entry.name for entry in self.entries(kind)}
+            hint = nearest(short, known)
+            if not known:
+                hint = "; no plugin that gives one is loaded (see: drawzoo plugins)"
+            raise UnknownNameError(f"there is no {kind} {name!r}{hint}")
+        if len(same) > 1:
+            raise PluginError(_clash(same))
+        return same[0]
+
+
+def _clash(same: list[Entry]) -> str:
+    plugins = " and ".join(f"{entry.distribution} ({entry.plugin})" for entry in same)
+    names = " or ".join(sorted({entry.qualified for entry in same}))
+    return (
+        f"{same[0].kind} {same[0].name!r} is given by two plugins, {plugins}; "
+        f"say {names}, or disable one with DRAWZOO_DISABLE_PLUGINS"
+    )
+
+
+def registry() -> Registry:
+    """The registry of all installed plugins, loaded on first use."""
+    from drawzoo.plugins import installed
+
+    return installed().registry

@@ -1,0 +1,52 @@
+"""How a model is trained. Free of torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from drawzoo.config import Config, ModelConfig, Size
+
+__all__ = ["RunConfig", "TrainingConfig"]
+
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+
+
+class TrainingConfig(Config):
+    """The optimisation.
+
+    Attributes:
+        epochs: Passes over the training split.
+        max_steps: Optimiser steps after which to stop, if that comes first.
+        batch_size: Images in a step; the last, incomplete batch of a pass is left out.
+        optimizer: Adam or AdamW.
+        learning_rate: After the warm-up.
+        final_learning_rate: At the end of the cosine decay, as a fraction of `learning_rate`.
+        warmup_steps: Steps of linear warm-up; at most a tenth of the run.
+        weight_decay: Of AdamW.
+        clip_norm: The gradient's norm is clipped to this.
+        ema_decay: Decay of the exponential moving average of the weights; 0 for none.
+        seed: Of everything random: weights, order, binarisation and noise.
+    """
+
+    epochs: Count = 20
+    max_steps: Count | None = None
+    batch_size: Size = 128
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 2e-3
+    final_learning_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02
+    warmup_steps: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 200
+    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    clip_norm: Positive = 5.0
+    ema_decay: Fraction = 0.0
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
+
+
+class RunConfig(Config):
+    """All that decides what a run ends with: model and optimisation."""
+
+    model: ModelConfig
+    training: TrainingConfig

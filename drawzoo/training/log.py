@@ -1,0 +1,78 @@
+"""The course of a run: one JSON object a line, and TensorBoard if it is installed and asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from drawzoo.errors import OutputError
+from drawzoo.files import write_atomic
+
+__all__ = ["LOG", "RunLog", "read_log"]
+
+LOG = "log.jsonl"
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The records of a run's log; a last line cut short by a kill is left out."""
+    records = []
+    try:
+        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+class RunLog:
+    """Appends to a run's log.
+
+    Arguments:
+        folder: The run's folder.
+        step: The step to go on from; records of later steps, written after the last checkpoint,
+            are dropped, since those steps are done again.
+        tensorboard: Whether to write TensorBoard events as well.
+    """
+
+    def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
+        kept = [record for record in read_log(folder) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomic(folder / LOG, text.encode())
+        self._file = (folder / LOG).open("a", encoding="utf-8")
+        self._board = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise OutputError(
+                    "TensorBoard is not installed; pip install 'drawzoo[tensorboard]'"
+                ) from None
+            self._board = SummaryWriter(str(folder), purge_step=step)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Appends a record, which has a `step`."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for key, value in record.items():
+                if key != "step":
+                    self._board.add_scalar(key, value, record["step"])
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()

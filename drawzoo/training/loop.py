@@ -1,0 +1,236 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from drawzoo.data.images import Images
+from drawzoo.errors import ConfigError, DataError, TrainingError
+from drawzoo.model import Draw
+from drawzoo.training.checkpoint import (
+    Checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    write_checkpoint,
+)
+from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.training.log import RunLog
+from drawzoo.weights import write_model
+from drawzoo.zoo import build
+
+__all__ = ["Trainer", "learning_rate"]
+
+LOG_STEPS = 50
+"""Steps that one record of the log averages over."""
+
+
+def seeded(seed: int, purpose: str, index: int = 0) -> torch.Generator:
+    """A generator for one purpose and step: the run's randomness needs no state of its own."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def learning_rate(config: TrainingConfig, step: int, total: int) -> float:
+    """The learning rate of a step: linear warm-up, then a cosine down to the final one."""
+    warmup = min(config.warmup_steps, total // 10)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, total - warmup)
+    final = config.final_learning_rate
+    return config.learning_rate * (final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2)
+
+
+class Trainer:
+    """A run: a model, its optimiser, and where the run stands.
+
+    All that a step does follows from the configuration, the data and the step's number, so a run
+    that is resumed ends with the weights of one that was never stopped (on the CPU, bit for bit).
+
+    Arguments:
+        config: Model and optimisation.
+        images: The training split.
+        folder: Where checkpoints, log and weights go; it exists.
+        checkpoint: Where to go on from.
+        compile: Whether to compile the model with `torch.compile`.
+        device: Where to train.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        images: Images,
+        folder: Path,
+        checkpoint: Checkpoint | None = None,
+        *,
+        compile: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        training = config.training
+        self.folder, self.images = folder, images
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeded(training.seed, "weights").initial_seed())
+            self.model = build(config.model)
+        self.config = RunConfig(self.model.config, training)
+        self._check_images()
+        self.model.start_from(images.mean())
+        self.model.to(device)
+        self.device = torch.device(device)
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
+        self.optimizer = kind(
+            self.model.parameters(),
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+        self.average = None
+        if training.ema_decay:
+            ema = get_ema_multi_avg_fn(training.ema_decay)
+            self.average = AveragedModel(self.model, multi_avg_fn=ema)
+        self.step = 0
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        self._terms: Callable[..., Any] = torch.compile(self.model) if compile else self.model
+        self.steps_per_epoch = len(images.pixels) // training.batch_size
+        self.total = training.epochs * self.steps_per_epoch
+        if training.max_steps is not None:
+            self.total = min(self.total, training.max_steps)
+
+    def run(
+        self,
+        *,
+        checkpoint_steps: int = 500,
+        tensorboard: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+        report: Callable[[dict[str, Any]], None] = lambda record: None,
+    ) -> bool:
+        """Trains to the end, or until `stop` says so; both leave a checkpoint and weights.
+
+        Arguments:
+            checkpoint_steps: Steps between checkpoints.
+            tensorboard: Whether to write TensorBoard events.
+            stop: Asked after each step.
+            report: Called after each step with its step number, and with each record of the log.
+
+        Returns:
+            Whether the end was reached.
+
+        Raises:
+            TrainingError: If loss or gradients are not finite; the last checkpoint is kept.
+        """
+        if self.step == 0:
+            self.save()
+        with RunLog(self.folder, self.step, tensorboard=tensorboard) as log:
+            sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
+            while self.step < self.total:
+                sums += self._train_step()
+                stopping = stop()
+                saving = stopping or self.step % checkpoint_steps == 0 or self.step == self.total
+                if saving or self.step % LOG_STEPS == 0:
+                    record = self._record(sums / (self.step - start))
+                    record["images_per_s"] = round(
+                        (self.step - start)
+                        * self.config.training.batch_size
+                        / (time.perf_counter() - since)
+                    )
+                    log.write(record)
+                    report(record)
+                    sums, start, since = torch.zeros_like(sums), self.step, time.perf_counter()
+                else:
+                    report({"step": self.step})
+                if saving:
+                    self.save()
+                if stopping and self.step < self.total:
+                    return False
+        return True
+
+    def save(self) -> None:
+        """Writes the checkpoint, and the weights as a model that can be loaded."""
+        model = self.model.state_dict()
+        average = {} if self.average is None else self.average.module.state_dict()
+        write_checkpoint(
+            self.folder,
+            Checkpoint(self.config, self.step, model, optimizer_tensors(self.optimizer), average),
+        )
+        write_model(self.folder, self.config.model, average if average and self.step else model)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self.step = checkpoint.step
+        self.model.load_state_dict(checkpoint.model)
+        restore_optimizer(self.optimizer, checkpoint.optimizer)
+        if self.average is not None:
+            self.average.module.load_state_dict(checkpoint.average)
+            self.average.n_averaged.fill_(checkpoint.step)
+
+    def _check_images(self) -> None:
+        model, shape = self.model, tuple(self.images.pixels.shape[1:])
+        if shape != model.config.image:
+            raise ConfigError(
+                f"{model.config.name} takes images of {list(model.config.image)} (C, H, W), but "
+                f"{model.config.dataset} has {list(shape)}; say --set image=[C,H,W]"
+            )
+        if model.encoder.needs_labels and self.images.labels is None:
+            raise DataError(
+                f"the encoder of {model.config.name} needs labels, and {model.config.dataset} has "
+                "none; train it on a dataset with labels"
+            )
+        if len(self.images.pixels) < self.config.training.batch_size:
+            raise ConfigError(
+                f"a batch of {self.config.training.batch_size} is more than the "
+                f"{len(self.images.pixels)} images of {model.config.dataset}; lower batch_size"
+            )
+
+    def _train_step(self) -> Tensor:
+        """One optimiser step; returns its loss, bound, KL and gradient norm."""
+        training, labels = self.config.training, None
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if position == 0 or not hasattr(self, "_order"):
+            generator = seeded(training.seed, "order", epoch)
+            self._order = torch.randperm(len(self.images.pixels), generator=generator)
+        first = position * training.batch_size
+        index = self._order[first : first + training.batch_size]
+        generator = seeded(training.seed, "step", self.step)
+        x = self.images.batch(index, generator).to(self.device)
+        noise = self.model.noise(len(x), self.config.model.steps, generator)
+        if self.model.encoder.needs_labels and self.images.labels is not None:
+            labels = self.images.labels[index].to(self.device)
+        reconstruction, kl, auxiliary = self._terms(x, noise, labels)
+        kl = kl.sum(dim=0).mean()
+        bound = reconstruction.mean() + kl
+        loss = bound if auxiliary is None else bound + auxiliary.mean()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(training, self.step, self.total)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.clip_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.step += 1
+        return torch.stack([loss, bound, kl, norm]).detach()
+
+    def _record(self, means: Tensor) -> dict[str, Any]:
+        # One look for many steps: what is not finite once stays so, in the weights and in the sum.
+        if not means.isfinite().all():
+            raise TrainingError(
+                f"loss or gradient is not finite near step {self.step}; the last good checkpoint "
+                f"is kept in {self.folder}: try a lower learning_rate or clip_norm from a new start"
+            )
+        loss, bound, kl, norm = (round(value, 4) for value in means.tolist())
+        return {
+            "step": self.step,
+            "epoch": round(self.step / self.steps_per_epoch, 3),
+            "loss": loss,
+            "nats": bound,
+            "kl": kl,
+            "gradient_norm": norm,
+            "learning_rate": learning_rate(self.config.training, self.step - 1, self.total),
+        }

@@ -1,0 +1,102 @@
+"""A model in a folder: `config.json` and `model.safetensors`, nothing else, nothing executable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from drawzoo import __version__
+from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode
+from drawzoo.errors import WeightsError
+from drawzoo.files import write_atomic
+from drawzoo.model import Draw
+from drawzoo.zoo import build
+
+__all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "write_model"]
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+
+
+def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> None:
+    """Writes the configuration and the weights of a model, each whole or not at all.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    # The same weights give the same bytes: the metadata has neither dates nor machines.
+    metadata = {"format": "pt", "drawzoo": __version__}
+    write_atomic(folder / WEIGHTS, save(tensors, metadata))
+    write_atomic(folder / CONFIG, encode(config))
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration in a model's folder.
+
+    Raises:
+        WeightsError: If there is none.
+        ConfigError: If it is not valid.
+    """
+    path = folder / CONFIG
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise WeightsError(f"no model in {folder}: cannot read {CONFIG} ({error.strerror})") from None
+    return decode(raw, ModelConfig, str(path))
+
+
+def read_model(folder: Path) -> Draw:
+    """The model in a folder, in evaluation mode.
+
+    Nothing is allocated before the shapes in the weights' header agree with the configuration.
+
+    Raises:
+        WeightsError: If the weights are missing, damaged, not finite, or do not fit.
+        ConfigError: If the configuration is not valid.
+        PluginError: If a component's plugin is not installed.
+    """
+    config = read_config(folder)
+    path = folder / WEIGHTS
+    with torch.device("meta"):
+        expected = build(config).state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            _compare(path, expected, file)
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise WeightsError(f"no weights in {folder}: {WEIGHTS} is missing") from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}); get it again"
+        ) from None
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {name} holds values that are not finite; get it again")
+    # Building draws random weights, which must not move the caller's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        model = build(config)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:
+    found = set(file.keys())
+    if missing := sorted(expected.keys() - found):
+        raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {', '.join(missing[:3])}")
+    if extra := sorted(found - expected.keys()):
+        raise WeightsError(f"{path} does not fit {CONFIG}: {', '.join(extra[:3])} is not expected")
+    for name, tensor in expected.items():
+        part = file.get_slice(name)
+        shape, kind = list(part.get_shape()), part.get_dtype()
+        if shape != list(tensor.shape) or kind != "F32":
+            raise WeightsError(
+                f"{path} does not fit {CONFIG}: {name} is {kind} {shape}, "
+                f"expected F32 {list(tensor.shape)}"
+            )

@@ -1,0 +1,118 @@
+"""Models by name: listing, building and loading them."""
+
+from __future__ import annotations
+
+import fnmatch
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Any
+
+from drawzoo.config import ComponentConfig, ModelConfig, convert, to_dict
+from drawzoo.errors import PluginError, UnknownNameError
+from drawzoo.registry import registry
+
+if TYPE_CHECKING:
+    from drawzoo.components import Sizes
+    from drawzoo.model import Draw
+
+__all__ = ["build", "list_models", "load", "model_config"]
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the registered models that match a glob; needs no torch.
+
+    Example:
+        >>> list_models("model3-*")
+        ['model3-mnist']
+    """
+    names = sorted({entry.name for entry in registry().entries("model")})
+    return fnmatch.filter(names, pattern)
+
+
+def model_config(name: str) -> ModelConfig:
+    """The configuration registered under `name`; needs no torch.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+    """
+    config = registry().find("model", name).load()
+    if not isinstance(config, ModelConfig):
+        raise PluginError(f"model {name!r} is registered as {type(config).__name__}, no ModelConfig")
+    return config
+
+
+def build(config: ModelConfig) -> Draw:
+    """A model with new, random weights.
+
+    Its `config` is complete: the distributions that give the components and all their settings
+    are filled in, so that it means the same when defaults change.
+
+    Raises:
+        UnknownNameError: If a component is not registered.
+        PluginError: If the plugin that gives one is not installed.
+        ConfigError: If a component refuses its settings.
+    """
+    from drawzoo.components import Encoder, Reader, Sizes, Writer
+    from drawzoo.model import Draw
+
+    sizes = Sizes(image=config.image, decoder=config.decoder)
+    reader, reader_config = _component("reader", Reader, config.reader, sizes)
+    writer, writer_config = _component("writer", Writer, config.writer, sizes)
+    sizes = Sizes(image=config.image, decoder=config.decoder, glimpse=reader.out_features)
+    encoder, encoder_config = _component("encoder", Encoder, config.encoder, sizes)
+    whole = to_dict(config)
+    whole.update(
+        reader=to_dict(reader_config), encoder=to_dict(encoder_config), writer=to_dict(writer_config)
+    )
+    return Draw(convert(whole, ModelConfig), reader, encoder, writer)
+
+
+def load(name: str) -> Draw:
+    """A model with its trained weights, in evaluation mode.
+
+    Arguments:
+        name: A registered name, such as "model3-mnist", or "local-dir:PATH".
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        WeightsError: If the weights are missing, damaged, or do not fit.
+
+    Example:
+        >>> model = load("model3-mnist")
+        >>> model.sample(2).shape
+        torch.Size([2, 1, 28, 28])
+    """
+    from drawzoo.hub import locate
+    from drawzoo.weights import read_model
+
+    return read_model(locate(name).folder)
+
+
+def _component(
+    kind: str, base: type, part: ComponentConfig, sizes: Sizes
+) -> tuple[Any, ComponentConfig]:
+    name = f"{part.plugin}:{part.name}" if part.plugin else part.name
+    try:
+        entry = registry().find(kind, name)
+    except UnknownNameError as error:
+        if part.plugin is None or _is_installed(part.plugin):
+            raise
+        raise PluginError(
+            f"the {kind} {part.name!r} comes from the plugin {part.plugin}, which is not "
+            f"installed; install it: pip install {part.plugin}"
+        ) from error
+    component = entry.load()
+    if not (isinstance(component, type) and issubclass(component, base)):
+        raise PluginError(
+            f"{kind} {name!r} of {entry.distribution} is no drawzoo.{base.__name__} class"
+        )
+    config = convert(part.config, component.Config, f"{kind} {part.name}")
+    filled = ComponentConfig(name=part.name, plugin=entry.distribution, config=to_dict(config))
+    return component(config, sizes), filled
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,17 @@
+"""The models of this plugin. Free of torch, so that listing them is fast."""
+
+from __future__ import annotations
+
+from drawzoo import ComponentConfig, ModelConfig
+
+__all__ = ["MODEL3_MNIST"]
+
+MODEL3_MNIST = ModelConfig(
+    variant="model3",
+    dataset="mnist",
+    reader=ComponentConfig(name="none"),
+    encoder=ComponentConfig(
+        name="conv", config={"units": 256, "channels": [32, 64, 64], "features": 256}
+    ),
+    writer=ComponentConfig(name="attention", config={"size": 5}),
+)

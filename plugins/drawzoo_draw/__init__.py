@@ -1,0 +1,35 @@
+"""DRAW as in the paper: LSTM encoder, attentive and whole-image read and write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drawzoo import hookimpl
+
+if TYPE_CHECKING:
+    from drawzoo.registry import Registrar
+
+
+@hookimpl
+def register_encoders(register: Registrar) -> None:
+    register("lstm", "drawzoo_draw.encoder:LSTMEncoder", summary="the paper's encoder")
+
+
+@hookimpl
+def register_readers(register: Registrar) -> None:
+    at = "drawzoo_draw.reader"
+    register("attention", f"{at}:AttentiveReader", summary="an N × N patch through a window")
+    register("whole", f"{at}:WholeReader", summary="all of the image and of the error image")
+    register("none", f"{at}:NoReader", summary="nothing: the encoder looks by itself")
+
+
+@hookimpl
+def register_writers(register: Registrar) -> None:
+    at = "drawzoo_draw.writer"
+    register("attention", f"{at}:AttentiveWriter", summary="an N × N patch through a window")
+    register("whole", f"{at}:WholeWriter", summary="the whole canvas")
+
+
+@hookimpl
+def register_models(register: Registrar) -> None:
+    register("draw-mnist", "drawzoo_draw.models:DRAW_MNIST", summary="DRAW with attention")
