@@ -1,0 +1,89 @@
+"""`drawzoo card`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from drawzoo.cli.options import data_option
+
+
+@click.command
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--cards",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("model_cards"),
+    show_default=True,
+    help="The folder of cards; the model gets a folder in it.",
+)
+@click.option(
+    "--manifest",
+    "manifest_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A manifest.json to pin the files and figures in.",
+)
+@data_option
+def command(run: Path, cards: Path, manifest_path: Path | None, data: Path | None) -> None:
+    """Makes a folder to publish of a finished RUN: weights, configuration, and a card.
+
+    The card's figures are measured here, on the weights that go into the folder: protocol bound,
+    the whole test split, seed 0.
+    """
+    import functools
+
+    from drawzoo.cards import model_card
+    from drawzoo.cli.progress import progress
+    from drawzoo.data.images import load_dataset
+    from drawzoo.errors import DrawzooError, TrainingError
+    from drawzoo.evaluation import evaluate_bound
+    from drawzoo.files import write_atomic
+    from drawzoo.manifest import Published, pin, write_manifest
+    from drawzoo.paths import data_root
+    from drawzoo.registry import registry
+    from drawzoo.training.checkpoint import read_checkpoint
+    from drawzoo.training.log import read_log
+    from drawzoo.weights import CONFIG, WEIGHTS, read_model
+
+    checkpoint, log = read_checkpoint(run), read_log(run)
+    if checkpoint is None or not log:
+        raise TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
+    model = read_model(run)
+    name, dataset = model.config.name, model.config.dataset
+    root = data_root(data)
+    figure = evaluate_bound(
+        model,
+        load_dataset(dataset, "test", root),
+        dataset=dataset,
+        split="test",
+        progress=functools.partial(progress, what=name),
+    )
+    folder = cards / name
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DrawzooError(f"cannot make the folder {folder}: {error.strerror}") from error
+    for file in (CONFIG, WEIGHTS):
+        write_atomic(folder / file, (run / file).read_bytes())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    card = model_card(
+        checkpoint.config,
+        log,
+        summary=registry().find("model", name).summary,
+        parameters=parameters,
+        train_images=len(load_dataset(dataset, "train", root).pixels),
+        figures=[figure],
+        files={file: pin(folder / file) for file in (CONFIG, WEIGHTS)},
+    )
+    write_atomic(folder / "README.md", card.encode())
+    click.echo(folder)
+    if manifest_path:
+        published = Published(
+            repository=f"drawzoo/{name}",
+            commit=None,
+            parameters=parameters,
+            files={file: pin(folder / file) for file in (CONFIG, WEIGHTS, "README.md")},
+            figures=[figure],
+        )
+        write_manifest(manifest_path, name, published)

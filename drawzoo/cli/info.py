@@ -1,0 +1,55 @@
+"""`drawzoo info`."""
+
+from __future__ import annotations
+
+import click
+
+from drawzoo.cli.options import json_option
+
+
+@click.command
+@click.argument("model")
+@json_option
+def command(model: str, as_json: bool) -> None:
+    """Shows all that is known of a MODEL: configuration, files, hashes, figures."""
+    import json
+
+    import msgspec
+
+    from drawzoo.cli.list import describe
+    from drawzoo.config import to_dict
+    from drawzoo.hub import LOCAL, locate
+    from drawzoo.manifest import manifest
+    from drawzoo.zoo import model_config
+
+    if model.startswith(LOCAL):
+        from drawzoo.weights import read_config
+
+        facts = {"name": model, "source": LOCAL.rstrip(":")}
+        facts["config"] = to_dict(read_config(locate(model).folder))
+    else:
+        facts = describe(model)
+        facts["config"] = to_dict(model_config(model))
+        if published := manifest().get(model.rpartition(":")[2]):
+            facts |= msgspec.to_builtins(published)
+            facts["folder"] = str(locate(model).folder)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for key, value in facts.items():
+        if key == "config":
+            click.echo("config")
+            for line in json.dumps(value, indent=2).splitlines()[1:-1]:
+                click.echo(line)
+        elif key == "files":
+            for name, pin in value.items():
+                click.echo(f"{name:12} {pin['bytes']:,} bytes, SHA-256 {pin['sha256']}")
+        elif key == "figures":
+            for figure in value:
+                click.echo(
+                    f"{figure['protocol']:12} {figure['nats_mean']} ± {figure['nats_stderr']} nats "
+                    f"({figure['images']:,} images of {figure['dataset']} {figure['split']}, "
+                    f"seed {figure['seed']})"
+                )
+        elif value is not None:
+            click.echo(f"{key:12} {value}")

@@ -1,0 +1,83 @@
+"""`drawzoo list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from drawzoo.cli.options import json_option
+
+
+@click.command
+@click.argument("pattern", default="*")
+@json_option
+def command(pattern: str, as_json: bool) -> None:
+    """Lists the models whose names match PATTERN, such as '*-mnist'."""
+    import json
+
+    from drawzoo.cli.table import print_table
+    from drawzoo.errors import UnknownNameError, nearest
+    from drawzoo.zoo import list_models
+
+    names = list_models(pattern)
+    if not names and pattern != "*":
+        raise UnknownNameError(f"no model matches {pattern!r}{nearest(pattern, list_models())}")
+    rows = [describe(name) for name in names]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    print_table(
+        ["name", "dataset", "plugin", "steps", "parameters", "size", "bound (nats)", "source"],
+        [
+            [
+                row["name"],
+                row["dataset"],
+                row["plugin"],
+                str(row["steps"]),
+                "" if row["parameters"] is None else f"{row['parameters']:,}",
+                "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB",
+                "" if row["bound_nats"] is None else f"{row['bound_nats']:.2f}",
+                row["source"] or "not trained",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What is known of a model without loading it; figures are None where it has no weights."""
+    from drawzoo.hub import cached, shipped
+    from drawzoo.manifest import manifest
+    from drawzoo.registry import registry
+    from drawzoo.zoo import model_config
+
+    entry = registry().find("model", name)
+    config = model_config(name)
+    published = manifest().get(entry.name)
+    weights = published.files["model.safetensors"] if published else None
+    figures = published.figures if published else []
+    bound = next(
+        (
+            figure.nats_mean
+            for figure in figures
+            if (figure.dataset, figure.split, figure.protocol) == (config.dataset, "test", "bound")
+        ),
+        None,
+    )
+    source = None
+    if published:
+        source = "cache" if cached(entry.name) else "shipped" if shipped(entry.name) else "hub"
+    return {
+        "name": name,
+        "variant": config.variant,
+        "dataset": config.dataset,
+        "plugin": entry.distribution,
+        "steps": config.steps,
+        "parameters": published.parameters if published else None,
+        "bytes": weights.bytes if weights else None,
+        "sha256": weights.sha256 if weights else None,
+        "bound_nats": bound,
+        "source": source,
+        "summary": entry.summary,
+    }

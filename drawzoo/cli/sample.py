@@ -1,0 +1,77 @@
+"""`drawzoo sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+MAX_NUM = 10_000
+"""Drawings in one picture; it bounds the memory."""
+GIF_NUM = 100
+SHOWN = 16
+
+
+@click.command
+@click.argument("model", default="model3-mnist")
+@click.option("--num", type=click.IntRange(1, MAX_NUM), default=64, show_default=True)
+@click.option("--steps", type=click.IntRange(1, 4096), help="Steps to draw. [the model's T]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("samples.png"),
+    show_default=True,
+    help="Grid of the drawings (PNG).",
+)
+@click.option("--gif", type=click.Path(path_type=Path), help="The drawings, step by step (GIF).")
+@click.option("--show/--no-show", default=None, help="Picture in the terminal. [if it is one]")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+def command(
+    model: str,
+    num: int,
+    steps: int | None,
+    seed: int,
+    out: Path,
+    gif: Path | None,
+    show: bool | None,
+    device: str,
+) -> None:
+    """Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
+
+    The same seed gives the same drawings; fewer --steps give an earlier stage of them.
+    """
+    import sys
+
+    from drawzoo.files import check_writable, write_atomic
+
+    # What cannot be written is said before anything is computed.
+    for path in filter(None, (out, gif)):
+        check_writable(path)
+
+    import torch
+
+    from drawzoo.cli.options import check_device
+    from drawzoo.render.grid import grid, png, roomy_scale
+    from drawzoo.zoo import load
+
+    check_device(device)
+    loaded = load(model).to(device)
+    images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
+    write_atomic(out, png(grid(images, roomy_scale(images))))
+    if show if show is not None else sys.stdout.isatty():
+        from rich.console import Console
+
+        from drawzoo.render.terminal import show as show_picture
+
+        show_picture(grid(images[:SHOWN]), Console())
+    click.echo(f"{num} drawings in {out}", err=True)
+    if gif:
+        from drawzoo.render.animation import gif as animate
+
+        # The first images of the same seed are the same drawings.
+        drawing = loaded.draw(
+            min(num, GIF_NUM), steps=steps, generator=torch.Generator().manual_seed(seed)
+        )
+        write_atomic(gif, animate(drawing))
+        click.echo(f"{min(num, GIF_NUM)} of them, step by step, in {gif}", err=True)

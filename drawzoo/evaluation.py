@@ -1,0 +1,68 @@
+"""The `bound` protocol: the negative log-likelihood bound over a whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+
+from drawzoo.data.images import Images
+from drawzoo.manifest import Figure
+from drawzoo.model import Draw
+
+__all__ = ["evaluate_bound"]
+
+BATCH = 250
+
+
+def evaluate_bound(
+    model: Draw,
+    images: Images,
+    *,
+    dataset: str,
+    split: str,
+    seed: int = 0,
+    name: str | None = None,
+    progress: Callable[[Iterable[torch.Tensor], int], Iterable[torch.Tensor]] | None = None,
+) -> Figure:
+    """The mean of the bound over all images of a split, one sample of the codes each.
+
+    The figure depends on the model, the images and the seed, which fixes binarisation and noise.
+
+    Arguments:
+        model: The model.
+        images: The split.
+        dataset: Its dataset's name, for the record.
+        split: Its name, for the record.
+        seed: Of binarisation and noise.
+        name: What to call the model; its configuration's name unless given.
+        progress: Wraps the batches, given how many there are.
+
+    Returns:
+        Means in nats per image; `nats_std` is the standard deviation between images, and
+        `nats_stderr` that of the mean.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    index = torch.arange(len(images.pixels)).split(BATCH)
+    bounds, kls, reconstructions = [], [], []
+    batches: Iterable[torch.Tensor] = index if progress is None else progress(index, len(index))
+    for part in batches:
+        bound = model.bound(images.batch(part, generator), generator=generator)
+        bounds.append(bound.double())
+        kls.append(bound.kl.sum(dim=0).double())
+        reconstructions.append(bound.reconstruction.double())
+    nats = torch.cat(bounds)
+    std = nats.std(correction=0).item()
+    return Figure(
+        model=name or model.config.name,
+        dataset=dataset,
+        split=split,
+        protocol="bound",
+        images=len(nats),
+        nats_mean=round(nats.mean().item(), 4),
+        nats_std=round(std, 4),
+        nats_stderr=round(std / len(nats) ** 0.5, 4),
+        kl=round(torch.cat(kls).mean().item(), 4),
+        reconstruction=round(torch.cat(reconstructions).mean().item(), 4),
+        seed=seed,
+    )

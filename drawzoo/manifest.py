@@ -1,0 +1,104 @@
+"""The published weights this version knows: where they are, and the hash of every file.
+
+`manifest.json` is data of the package. Free of torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from drawzoo.config import Config, decode, encode
+from drawzoo.errors import WeightsError
+from drawzoo.files import write_atomic
+
+__all__ = ["FILES", "Figure", "Pin", "Published", "manifest", "pin", "verify", "write_manifest"]
+
+FILES = ("config.json", "model.safetensors", "README.md")
+"""The files of a published model; no other is ever fetched or read."""
+
+
+class Pin(Config):
+    """A file's content."""
+
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    bytes: int
+
+
+class Figure(Config):
+    """A measured figure, as `drawzoo evaluate --json` gives it."""
+
+    model: str
+    dataset: str
+    split: str
+    protocol: str
+    images: int
+    nats_mean: float
+    nats_std: float
+    nats_stderr: float
+    kl: float
+    reconstruction: float
+    seed: int
+
+
+class Published(Config):
+    """A model's published weights."""
+
+    repository: str
+    commit: str | None
+    """Full commit on the Hub; None until it is published there."""
+    parameters: int
+    files: dict[str, Pin]
+    figures: list[Figure]
+
+
+class _Manifest(Config):
+    models: dict[str, Published]
+
+
+@functools.cache
+def manifest() -> dict[str, Published]:
+    """Model name → its published weights."""
+    raw = (files("drawzoo") / "manifest.json").read_bytes()
+    return decode(raw, _Manifest, "manifest.json").models
+
+
+def write_manifest(path: Path, name: str, published: Published) -> None:
+    """Adds or replaces a model's entry in a manifest file, which need not exist yet."""
+    raw = path.read_bytes() if path.exists() else b'{"models": {}}'
+    models = {**decode(raw, _Manifest, str(path)).models, name: published}
+    write_atomic(path, encode(_Manifest(dict(sorted(models.items())))))
+
+
+def pin(path: Path) -> Pin:
+    """The pin of a file as it is on the disk.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Pin(sha256=digest, bytes=file.tell())
+
+
+def verify(folder: Path, published: Published) -> None:
+    """Checks every file of a model's folder against the manifest.
+
+    Raises:
+        WeightsError: If one is missing or differs, with what was expected and found.
+    """
+    for name, expected in published.files.items():
+        try:
+            found = pin(folder / name)
+        except OSError as error:
+            raise WeightsError(f"{folder / name} cannot be read: {error.strerror}") from None
+        if found != expected:
+            raise WeightsError(
+                f"{folder / name} is not the published file: {found.bytes:,} bytes with SHA-256 "
+                f"{found.sha256[:16]}…, expected {expected.bytes:,} with {expected.sha256[:16]}…"
+            )

@@ -1,0 +1,1 @@
+"""Pictures: grids, animations with the attention windows, and the terminal."""

@@ -1,0 +1,77 @@
+"""The canvas growing step by step, with the attention windows drawn on it, as a GIF."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageDraw
+
+from drawzoo.attention import Window
+from drawzoo.model import Drawing
+from drawzoo.render.grid import PADDING, columns, grid
+
+__all__ = ["gif", "window_box"]
+
+SCALE = 3
+STEP_MS = 300
+LAST_MS = 2_000
+READ_COLOUR = (60, 160, 255)
+WRITE_COLOUR = (255, 60, 40)
+
+
+def gif(drawing: Drawing) -> bytes:
+    """An endless GIF: a frame for each step, and the finished drawing without windows.
+
+    Each image has its own windows: what was read through is blue, what was written through red.
+    A window's box spans its grid of filters and one σ beyond.
+    """
+    reads = drawing.reads or [None] * len(drawing.images)
+    writes = drawing.writes or [None] * len(drawing.images)
+    frames = []
+    for images, read, write in zip(drawing.images, reads, writes, strict=True):
+        frame = grid(images, SCALE).convert("RGB")
+        for window, colour in ((read, READ_COLOUR), (write, WRITE_COLOUR)):
+            if window is not None:
+                _outline(frame, window, colour, tuple(images.shape[2:]))
+        frames.append(frame)
+    frames.append(grid(drawing.images[-1], SCALE).convert("RGB"))
+    # One palette for all: grey levels and the two colours, so that nothing flickers.
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_palette())
+    if drawing.images.shape[2] == 1:
+        frames = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    buffer = io.BytesIO()
+    durations = [STEP_MS] * (len(frames) - 1) + [LAST_MS]
+    frames[0].save(
+        buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
+    )
+    return buffer.getvalue()
+
+
+def window_box(window: Window, index: int) -> tuple[float, float, float, float]:
+    """The box (left, top, right, bottom) of a window of one image, in pixels counted from 0."""
+    half = (window.size - 1) / 2 * float(window.stride[index]) + float(window.variance[index]) ** 0.5
+    # The paper counts pixels from 1; a pixel's square reaches half a pixel around its centre.
+    x, y = float(window.gx[index]) - 0.5, float(window.gy[index]) - 0.5
+    return x - half, y - half, x + half, y + half
+
+
+def _outline(
+    frame: Image.Image, window: Window, colour: tuple[int, int, int], shape: tuple[int, ...]
+) -> None:
+    height, width = (side * SCALE for side in shape)
+    pen = ImageDraw.Draw(frame)
+    across = columns(len(window.gx))
+    for index in range(len(window.gx)):
+        row, column = divmod(index, across)
+        x0, y0 = PADDING + column * (width + PADDING), PADDING + row * (height + PADDING)
+        left, top, right, bottom = (round(edge * SCALE) for edge in window_box(window, index))
+        # A window may reach beyond its canvas, but its outline must not enter the next one.
+        left, right = (min(max(edge, 0), width - 1) for edge in (left, right))
+        top, bottom = (min(max(edge, 0), height - 1) for edge in (top, bottom))
+        pen.rectangle((x0 + left, y0 + top, x0 + right, y0 + bottom), outline=colour)
+
+
+def _palette() -> list[int]:
+    greys = [level for grey in range(254) for level in [round(grey * 255 / 253)] * 3]
+    return [*greys, *READ_COLOUR, *WRITE_COLOUR]
