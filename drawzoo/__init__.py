@@ -15,7 +15,7 @@ from drawzoo.errors import DrawzooError
 from drawzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from drawzoo.components import Encoder, Reader, Sizes, Window, Writer
+    from drawzoo.components import Encoder, EncoderState, Reader, Sizes, Window, Writer
     from drawzoo.model import Draw, Drawing
     from drawzoo.recurrent import LSTM
     from drawzoo.zoo import build, list_models, load
@@ -28,6 +28,7 @@ __all__ = [
     "Drawing",
     "DrawzooError",
     "Encoder",
+    "EncoderState",
     "ModelConfig",
     "Reader",
     "Size",
@@ -49,6 +50,7 @@ _LAZY = {
     "Draw": "model",
     "Drawing": "model",
     "Encoder": "components",
+    "EncoderState": "components",
     "Reader": "components",
     "Sizes": "components",
     "Window": "components",

@@ -54,7 +54,7 @@ class WindowNet(nn.Linear):
             self.weight.mul_(0.1)
             self.bias.zero_()
 
-    def forward(self, h_dec: Tensor) -> Window:
+    def forward(self, h_dec: Tensor) -> Window:  # type: ignore[override]  # a window, no tensor
         """The `Window` for h_dec [B, D]."""
         gx, gy, log_variance, log_stride, log_intensity = super().forward(h_dec).unbind(dim=1)
         span = (max(self.height, self.width) - 1) / max(self.size - 1, 1)

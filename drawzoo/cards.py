@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -100,7 +102,7 @@ _DATA_NOTES = {
 
 def model_card(
     run: RunConfig,
-    log: list[dict[str, float]],
+    log: list[dict[str, Any]],
     *,
     summary: str,
     parameters: int,
@@ -122,7 +124,7 @@ def model_card(
     model = run.model
     seconds = sum(
         (record["step"] - before["step"]) * run.training.batch_size / record["images_per_s"]
-        for before, record in zip([{"step": 0}, *log], log, strict=False)
+        for before, record in zip([{"step": 0}, *log[:-1]], log, strict=True)
     )
     text = _TEXT.format(
         name=model.name,
@@ -220,7 +222,7 @@ def _settings(training: TrainingConfig) -> str:
     )
 
 
-def _curve(log: list[dict[str, float]]) -> list[dict[str, float]]:
+def _curve(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The last record of about ten passes, evenly spread."""
     by_pass = {int(record["epoch"] + 1e-6): record for record in reversed(log)}
     by_pass.pop(0, None)

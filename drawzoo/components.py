@@ -8,13 +8,13 @@ and not protocols because most encoders need none of `prepare`, `needs_labels` a
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 from torch import Tensor, nn
 
 from drawzoo.attention import Window
-from drawzoo.config import Config
+from drawzoo.config import Config as BaseConfig
 
 __all__ = ["Encoder", "EncoderState", "Reader", "Sizes", "Window", "Writer"]
 
@@ -36,7 +36,10 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 class Component(nn.Module):
     """Common to all components: `Config` names the class of its settings."""
 
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[BaseConfig]] = BaseConfig
+
+    def __init__(self, config: Any = None, sizes: Sizes | None = None) -> None:
+        super().__init__()
 
 
 class Reader(Component):

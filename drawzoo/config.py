@@ -45,14 +45,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every configuration, a plugin's included: annotate the fields, give the defaults.
 
     Example:
-        >>> class MyConfig(Config):
+        >>> class MyConfig(Config, frozen=True):
         ...     units: Size = 256
         >>> convert({"units": 64}, MyConfig)
         MyConfig(units=64)
     """
 
 
-class ComponentConfig(Config, kw_only=True):
+class ComponentConfig(Config, frozen=True, kw_only=True):
     """A component: its registered name, the distribution that gives it, and its own settings."""
 
     name: Name
@@ -60,7 +60,7 @@ class ComponentConfig(Config, kw_only=True):
     config: dict[str, Any] = {}
 
 
-class ModelConfig(Config, kw_only=True):
+class ModelConfig(Config, frozen=True, kw_only=True):
     """Everything that defines a model but its weights.
 
     Attributes:

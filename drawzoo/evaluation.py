@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -23,7 +23,7 @@ def evaluate_bound(
     split: str,
     seed: int = 0,
     name: str | None = None,
-    progress: Callable[[Iterable[torch.Tensor], int], Iterable[torch.Tensor]] | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Figure:
     """The mean of the bound over all images of a split, one sample of the codes each.
 
@@ -36,18 +36,18 @@ def evaluate_bound(
         split: Its name, for the record.
         seed: Of binarisation and noise.
         name: What to call the model; its configuration's name unless given.
-        progress: Wraps the batches, given how many there are.
+        progress: Wraps the sequence of batches.
 
     Returns:
         Means in nats per image; `nats_std` is the standard deviation between images, and
         `nats_stderr` that of the mean.
     """
     generator = torch.Generator().manual_seed(seed)
-    index = torch.arange(len(images.pixels)).split(BATCH)
     bounds, kls, reconstructions = [], [], []
-    batches: Iterable[torch.Tensor] = index if progress is None else progress(index, len(index))
-    for part in batches:
-        bound = model.bound(images.batch(part, generator), generator=generator)
+    total = len(images.pixels)
+    for first in progress(range(0, total, BATCH)):
+        index = torch.arange(first, min(first + BATCH, total))
+        bound = model.bound(images.batch(index, generator), generator=generator)
         bounds.append(bound.double())
         kls.append(bound.kl.sum(dim=0).double())
         reconstructions.append(bound.reconstruction.double())

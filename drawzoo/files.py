@@ -34,10 +34,10 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            Path(temporary).unlink()
         if isinstance(error, OSError):
             raise _failed(path, error) from error
         raise
@@ -53,9 +53,11 @@ def check_writable(path: Path) -> None:
     """Raises `OutputError` at once if a file `path` could not be written, before any work."""
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
-    with contextlib.suppress(FileNotFoundError), tempfile.TemporaryFile(dir=path.parent):
-        return
-    raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; create it")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _failed(path, error) from error
 
 
 def _failed(path: Path, error: OSError) -> OutputError:

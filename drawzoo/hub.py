@@ -49,10 +49,10 @@ def locate(name: str) -> Located:
             raise WeightsError(f"there is no folder {folder}")
         return Located(folder, "local-dir")
     short, published = _published(name)
-    if folder := cached(short):
+    if copy := cached(short):
         try:
-            verify(folder, published)
-            return Located(folder, "cache")
+            verify(copy, published)
+            return Located(copy, "cache")
         except WeightsError as error:
             log.warning(f"{error}; using another copy (mend it with: drawzoo pull {name})")
     # The Hub's place is here, between the cache and the shipped copy.
@@ -125,9 +125,7 @@ def _verified_shipped(name: str, published: Published) -> Path:
 def _published(name: str) -> tuple[str, Published]:
     """A registered model's short name, and its published weights."""
     if "/" in name or "\\" in name or name.startswith("."):
-        raise UnknownNameError(
-            f"{name!r} is no model's name; for a folder say {LOCAL}{name}"
-        )
+        raise UnknownNameError(f"{name!r} is no model's name; for a folder say {LOCAL}{name}")
     short = registry().find("model", name).name
     if short not in manifest():
         raise WeightsError(

@@ -23,14 +23,14 @@ FILES = ("config.json", "model.safetensors", "README.md")
 """The files of a published model; no other is ever fetched or read."""
 
 
-class Pin(Config):
+class Pin(Config, frozen=True):
     """A file's content."""
 
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     bytes: int
 
 
-class Figure(Config):
+class Figure(Config, frozen=True):
     """A measured figure, as `drawzoo evaluate --json` gives it."""
 
     model: str
@@ -46,7 +46,7 @@ class Figure(Config):
     seed: int
 
 
-class Published(Config):
+class Published(Config, frozen=True):
     """A model's published weights."""
 
     repository: str
@@ -57,7 +57,7 @@ class Published(Config):
     figures: list[Figure]
 
 
-class _Manifest(Config):
+class _Manifest(Config, frozen=True):
     models: dict[str, Published]
 
 

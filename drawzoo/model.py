@@ -20,7 +20,7 @@ References:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -86,7 +86,7 @@ class Bound(Tensor):
     reconstruction: Tensor
     """−log p(x | c_T) of each image, [B]."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
 class Drawing(NamedTuple):
@@ -242,7 +242,7 @@ class Draw(nn.Module):
         """
         x = self._checked(x)
         reconstruction, kl, _ = self(x, self.noise(len(x), self.config.steps, generator))
-        bound = (reconstruction + kl.sum(dim=0)).as_subclass(Bound)
+        bound: Bound = (reconstruction + kl.sum(dim=0)).as_subclass(Bound)
         bound.kl, bound.reconstruction = kl, reconstruction
         return bound
 
@@ -352,7 +352,13 @@ def _windows(windows: list[Window | None]) -> list[Window] | None:
     return None if windows[0] is None else cast(list[Window], windows)
 
 
-def _concatenate(windows: tuple[Window, ...]) -> Window:
+def _concatenate(windows: Sequence[Window]) -> Window:
     """One window for all images of several batches."""
-    *fields, sizes = zip(*windows, strict=True)
-    return Window(*(torch.cat(field) for field in fields), sizes[0])
+    return Window(
+        gx=torch.cat([window.gx for window in windows]),
+        gy=torch.cat([window.gy for window in windows]),
+        stride=torch.cat([window.stride for window in windows]),
+        variance=torch.cat([window.variance for window in windows]),
+        intensity=torch.cat([window.intensity for window in windows]),
+        size=windows[0].size,
+    )

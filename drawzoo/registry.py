@@ -42,9 +42,7 @@ class Entry(NamedTuple):
             return self.target
         module, _, attribute = self.target.partition(":")
         try:
-            return functools.reduce(
-                getattr, attribute.split("."), importlib.import_module(module)
-            )
+            return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
         except Exception as error:
             raise PluginError(
                 f"{self.kind} {self.name!r} of the plugin {self.distribution} cannot be imported "

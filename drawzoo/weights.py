@@ -48,7 +48,9 @@ def read_config(folder: Path) -> ModelConfig:
         with path.open("rb") as file:
             raw = file.read(MAX_JSON_BYTES + 1)
     except OSError as error:
-        raise WeightsError(f"no model in {folder}: cannot read {CONFIG} ({error.strerror})") from None
+        raise WeightsError(
+            f"no model in {folder}: cannot read {CONFIG} ({error.strerror})"
+        ) from None
     return decode(raw, ModelConfig, str(path))
 
 

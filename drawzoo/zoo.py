@@ -11,7 +11,7 @@ from drawzoo.errors import PluginError, UnknownNameError
 from drawzoo.registry import registry
 
 if TYPE_CHECKING:
-    from drawzoo.components import Sizes
+    from drawzoo.components import Component, Sizes
     from drawzoo.model import Draw
 
 __all__ = ["build", "list_models", "load", "model_config"]
@@ -36,7 +36,9 @@ def model_config(name: str) -> ModelConfig:
     """
     config = registry().find("model", name).load()
     if not isinstance(config, ModelConfig):
-        raise PluginError(f"model {name!r} is registered as {type(config).__name__}, no ModelConfig")
+        raise PluginError(
+            f"model {name!r} is registered as {type(config).__name__}, no ModelConfig"
+        )
     return config
 
 
@@ -61,7 +63,9 @@ def build(config: ModelConfig) -> Draw:
     encoder, encoder_config = _component("encoder", Encoder, config.encoder, sizes)
     whole = to_dict(config)
     whole.update(
-        reader=to_dict(reader_config), encoder=to_dict(encoder_config), writer=to_dict(writer_config)
+        reader=to_dict(reader_config),
+        encoder=to_dict(encoder_config),
+        writer=to_dict(writer_config),
     )
     return Draw(convert(whole, ModelConfig), reader, encoder, writer)
 
@@ -88,7 +92,7 @@ def load(name: str) -> Draw:
 
 
 def _component(
-    kind: str, base: type, part: ComponentConfig, sizes: Sizes
+    kind: str, base: type[Component], part: ComponentConfig, sizes: Sizes
 ) -> tuple[Any, ComponentConfig]:
     name = f"{part.plugin}:{part.name}" if part.plugin else part.name
     try:

@@ -78,9 +78,7 @@ def main(args: list[str] | None = None) -> None:
         code = 0
     except Exception as error:
         what = " ".join(str(error).split())
-        code = _fail(
-            f"unexpected {type(error).__name__}: {what} (DRAWZOO_DEBUG=1 shows where)", 1
-        )
+        code = _fail(f"unexpected {type(error).__name__}: {what} (DRAWZOO_DEBUG=1 shows where)", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -91,5 +89,5 @@ def _fail(line: str, code: int) -> int:
     return code
 
 
-def _warn(message: Any, category: type[Warning], *_: Any) -> None:
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     click.echo(f"Note: {message}", err=True)

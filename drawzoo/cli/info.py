@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from drawzoo.cli.options import json_option
@@ -25,7 +27,7 @@ def command(model: str, as_json: bool) -> None:
     if model.startswith(LOCAL):
         from drawzoo.weights import read_config
 
-        facts = {"name": model, "source": LOCAL.rstrip(":")}
+        facts: dict[str, Any] = {"name": model, "source": LOCAL.rstrip(":")}
         facts["config"] = to_dict(read_config(locate(model).folder))
     else:
         facts = describe(model)

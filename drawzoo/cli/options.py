@@ -13,7 +13,7 @@ __all__ = ["check_device", "data_option", "json_option"]
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="The folder of datasets (holding MNIST/raw, binarized_mnist). [DRAWZOO_DATA, or the cache]",
+    help="The folder of datasets, with MNIST/raw in it. [DRAWZOO_DATA, or the cache]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

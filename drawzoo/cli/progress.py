@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -34,10 +34,10 @@ def _bar(*extra: TextColumn) -> Progress:
     )
 
 
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+def progress(items: Sequence[T], what: str) -> Iterator[T]:
     """The items, with a bar."""
     with _bar() as bar:
-        yield from bar.track(items, total=total, description=what)
+        yield from bar.track(items, description=what)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ def command(models: tuple[str, ...], everything: bool, as_json: bool) -> None:
     if everything == bool(models):
         raise click.UsageError("name the models to pull (see: drawzoo list), or say --all")
     names = [name for name in list_models() if name in manifest()] if everything else models
-    for name in progress(names, len(names), "pull"):
+    for name in progress(names, "pull"):
         folder, source = pull(name)
         if as_json:
             click.echo(json.dumps({"name": name, "folder": str(folder), "source": source}))

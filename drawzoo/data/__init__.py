@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_datasets(register: Registrar) -> None:
+    """Gives the datasets of the core."""
     register(
         "mnist",
         "drawzoo.data.mnist:MNIST",

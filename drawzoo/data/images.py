@@ -30,10 +30,8 @@ class Images(NamedTuple):
 
     def mean(self) -> Tensor:
         """The mean image, float32, [C, H, W]."""
-        # In pieces: all of it as float would take four times the memory.
-        total = sum(part.sum(dim=0, dtype=torch.float64) for part in self.pixels.split(10_000))
-        assert isinstance(total, Tensor)
-        return (total / (255 * len(self.pixels))).float()
+        total = self.pixels.sum(dim=0, dtype=torch.int64)
+        return (total.double() / (255 * len(self.pixels))).float()
 
 
 class Dataset(Protocol):

@@ -51,7 +51,9 @@ class _MNIST:
             ) from error
         images, labels, count = _FILES[split]
         if len(data.data) != len(data.targets) or data.data.shape[1:] != (28, 28):
-            raise DataError(f"mnist: the {split} images and labels in {folder} do not belong together")
+            raise DataError(
+                f"mnist: the {split} images and labels in {folder} do not belong together"
+            )
         # Files of another length are somebody's own subset; those of the right one must be MNIST.
         if len(data.data) == count:
             for name in (images, labels):

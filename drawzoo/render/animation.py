@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
@@ -25,8 +26,8 @@ def gif(drawing: Drawing) -> bytes:
     Each image has its own windows: what was read through is blue, what was written through red.
     A window's box spans its grid of filters and one σ beyond.
     """
-    reads = drawing.reads or [None] * len(drawing.images)
-    writes = drawing.writes or [None] * len(drawing.images)
+    reads: Sequence[Window | None] = drawing.reads or [None] * len(drawing.images)
+    writes: Sequence[Window | None] = drawing.writes or [None] * len(drawing.images)
     frames = []
     for images, read, write in zip(drawing.images, reads, writes, strict=True):
         frame = grid(images, SCALE).convert("RGB")
@@ -50,7 +51,9 @@ def gif(drawing: Drawing) -> bytes:
 
 def window_box(window: Window, index: int) -> tuple[float, float, float, float]:
     """The box (left, top, right, bottom) of a window of one image, in pixels counted from 0."""
-    half = (window.size - 1) / 2 * float(window.stride[index]) + float(window.variance[index]) ** 0.5
+    half = (window.size - 1) / 2 * float(window.stride[index]) + float(
+        window.variance[index]
+    ) ** 0.5
     # The paper counts pixels from 1; a pixel's square reaches half a pixel around its centre.
     x, y = float(window.gx[index]) - 0.5, float(window.gy[index]) - 0.5
     return x - half, y - half, x + half, y + half

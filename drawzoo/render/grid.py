@@ -47,7 +47,8 @@ def grid(images: Tensor, scale: int = 1) -> Image.Image:
     tiled = make_grid(images, nrow=columns(len(images)), padding=PADDING, pad_value=128)
     if images.shape[1] == 1:
         tiled = tiled[:1]
-    return to_pil_image(tiled)
+    picture: Image.Image = to_pil_image(tiled)
+    return picture
 
 
 def png(picture: Image.Image) -> bytes:

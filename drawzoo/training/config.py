@@ -15,7 +15,7 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 
 
-class TrainingConfig(Config):
+class TrainingConfig(Config, frozen=True):
     """The optimisation.
 
     Attributes:
@@ -45,7 +45,7 @@ class TrainingConfig(Config):
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
 
 
-class RunConfig(Config):
+class RunConfig(Config, frozen=True):
     """All that decides what a run ends with: model and optimisation."""
 
     model: ModelConfig

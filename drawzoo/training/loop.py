@@ -15,7 +15,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError, DataError, TrainingError
-from drawzoo.model import Draw
 from drawzoo.training.checkpoint import (
     Checkpoint,
     optimizer_tensors,
@@ -93,7 +92,7 @@ class Trainer:
         )
         self.average = None
         if training.ema_decay:
-            ema = get_ema_multi_avg_fn(training.ema_decay)
+            ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(self.model, multi_avg_fn=ema)
         self.step = 0
         if checkpoint is not None:

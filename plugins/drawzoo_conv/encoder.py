@@ -7,52 +7,43 @@ References:
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 import torch
 from torch import Tensor
 
-from drawzoo.components import Encoder, EncoderState, Sizes
-from drawzoo.config import Config, Size
-from drawzoo.recurrent import LSTM
+import drawzoo
 from drawzoo_conv.blocks import ConvFeatures
 
 __all__ = ["ConvEncoder"]
 
 
-class ConvEncoder(Encoder):
+class ConvEncoder(drawzoo.Encoder):
     """An LSTM fed with CNN features of the image and the decoder's previous output.
 
     The features take the place of the read: they are computed once an image, and the same ones
     are given at every step. As in DRAW, the encoder stays privy to the decoder's output.
     """
 
-    class Config(Config):
-        units: Size = 256
-        channels: Annotated[tuple[Size, ...], msgspec.Meta(min_length=1, max_length=8)] = (
-            32,
-            64,
-            64,
-        )
-        features: Size = 256
+    class Config(drawzoo.Config, frozen=True):
+        units: drawzoo.Size = 256
+        channels: tuple[drawzoo.Size, ...] = (32, 64, 64)
+        features: drawzoo.Size = 256
 
-    def __init__(self, config: Config, sizes: Sizes) -> None:
+    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.out_features = config.units
         self.cnn = ConvFeatures(sizes.image, config.channels, config.features)
-        self.lstm = LSTM(config.features + sizes.glimpse + sizes.decoder, config.units)
+        self.lstm = drawzoo.LSTM(config.features + sizes.glimpse + sizes.decoder, config.units)
 
     def prepare(self, x: Tensor) -> Tensor:
         features: Tensor = self.cnn(x)
         return features
 
-    def initial_state(self, batch: int) -> EncoderState:
+    def initial_state(self, batch: int) -> drawzoo.EncoderState:
         return self.lstm.initial_state(batch)
 
     def forward(
-        self, glimpse: Tensor, h_dec: Tensor, state: EncoderState, context: Tensor | None
-    ) -> tuple[Tensor, EncoderState]:
+        self, glimpse: Tensor, h_dec: Tensor, state: drawzoo.EncoderState, context: Tensor | None
+    ) -> tuple[Tensor, drawzoo.EncoderState]:
         assert context is not None
         h, c = self.lstm((state[0], state[1]), torch.cat([context, glimpse], dim=1), h_dec)
         return h, (h, c)

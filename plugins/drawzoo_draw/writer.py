@@ -4,36 +4,35 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+import drawzoo
 from drawzoo.attention import WindowNet, write_patch
-from drawzoo.components import Sizes, Window, Writer
-from drawzoo.config import Config, Size
 
 __all__ = ["AttentiveWriter", "WholeWriter"]
 
 
-class AttentiveWriter(Writer):
+class AttentiveWriter(drawzoo.Writer):
     """Writes an N × N patch to the canvas through a window, eq. 28 and 29."""
 
-    class Config(Config):
-        size: Size = 5
+    class Config(drawzoo.Config, frozen=True):
+        size: drawzoo.Size = 5
 
-    def __init__(self, config: Config, sizes: Sizes) -> None:
+    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         channels, self.height, self.width = sizes.image
         self.window = WindowNet(sizes.decoder, config.size, self.height, self.width)
         self.patch = nn.Linear(sizes.decoder, channels * config.size**2)
         self.shape = (channels, config.size, config.size)
 
-    def forward(self, h_dec: Tensor) -> tuple[Tensor, Window]:
+    def forward(self, h_dec: Tensor) -> tuple[Tensor, drawzoo.Window]:
         window = self.window(h_dec)
         patch = self.patch(h_dec).unflatten(1, self.shape)
         return write_patch(patch, window, self.height, self.width), window
 
 
-class WholeWriter(Writer):
+class WholeWriter(drawzoo.Writer):
     """Writes to the whole canvas by a linear map, eq. 18."""
 
-    def __init__(self, config: Config, sizes: Sizes) -> None:
+    def __init__(self, config: drawzoo.Config, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.shape = sizes.image
         self.canvas = nn.Linear(sizes.decoder, sizes.image[0] * sizes.image[1] * sizes.image[2])

@@ -1,0 +1,370 @@
+"""Plugins that are loaded each by itself, and the one registry that they fill."""
+
+import ast
+import itertools
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import drawzoo
+from drawzoo import ComponentConfig, build, list_models
+from drawzoo.config import override, to_dict
+from drawzoo.errors import PluginError, UnknownNameError
+from drawzoo.plugins import Plugins, installed
+from drawzoo.registry import registry
+
+CORE = Path(drawzoo.__file__).parent
+PLUGINS = CORE.parent / "plugins"
+
+GIVES_A_MODEL = """
+    @hookimpl
+    def register_models(register):
+        register("toy-mnist", "no_such_module:TOY", summary="a toy")
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a distribution that gives one plugin: a module of the same name with this code."""
+    site = tmp_path / "site"
+    modules = []
+
+    def make(distribution, code=GIVES_A_MODEL):
+        module = distribution.replace("-", "_")
+        modules.append(module)
+        info = site / f"{module}-1.5.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(f"from drawzoo import hookimpl\n{dedent(code)}")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n"
+        )
+        (info / "entry_points.txt").write_text(f"[drawzoo]\n{module}_entry = {module}\n")
+        monkeypatch.syspath_prepend(str(site))
+
+    installed.cache_clear()
+    yield make
+    installed.cache_clear()
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+def loaded():
+    return {plugin.name for plugin in installed().plugins}
+
+
+class TestLoading:
+    def test_an_installed_plugin_is_found(self, install):
+        install("zoo-extra")
+        entry = registry().find("model", "toy-mnist")
+        assert (entry.distribution, entry.plugin) == ("zoo-extra", "zoo_extra_entry")
+        assert entry.qualified == "zoo-extra:toy-mnist"
+        assert "toy-mnist" in list_models()
+        (plugin,) = (p for p in installed().plugins if p.distribution == "zoo-extra")
+        assert plugin.gives == {"model": ["toy-mnist"]}
+        assert (plugin.version, plugin.error) == ("1.5", None)
+
+    def test_commands(self, install):
+        install(
+            "zoo-extra",
+            """
+            import click
+            @hookimpl
+            def register_commands(cli):
+                @cli.command()
+                def greet():
+                    click.echo("hello")
+            """,
+        )
+        assert list(installed().commands) == ["greet"]
+
+    def test_what_is_registered_must_be_there_only_when_it_is_used(self, install):
+        install("zoo-extra")
+        with pytest.raises(PluginError, match="zoo-extra.*no_such_module") as caught:
+            registry().find("model", "toy-mnist").load()
+        assert len(str(caught.value).splitlines()) == 1
+
+
+BROKEN = {
+    "import": "raise RuntimeError('first line\\nsecond line')",
+    "exit": "raise SystemExit(3)",
+    "syntax": "def broken(:",
+    "missing": "import no_such_module_anywhere",
+    "half-way": """
+        @hookimpl
+        def register_encoders(register):
+            register("toy-encoder", "m:A")
+        @hookimpl
+        def register_models(register):
+            register("toy-mnist", "m:A")
+            raise ValueError("half-way")
+        """,
+    "commands": GIVES_A_MODEL
+    + """
+    @hookimpl
+    def register_commands(cli):
+        cli.add_command(None)
+    """,
+    "unknown-hook": GIVES_A_MODEL
+    + """
+    @hookimpl
+    def register_painters(register):
+        pass
+    """,
+    "argument": GIVES_A_MODEL.replace("register)", "registry)"),
+    "name": GIVES_A_MODEL.replace("toy-mnist", "Toy MNIST"),
+    "target": GIVES_A_MODEL.replace(":TOY", ".TOY"),
+    "twice": GIVES_A_MODEL + '    register("toy-mnist", "m:A")\n',
+}
+
+
+class TestIsolation:
+    @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
+    def test_a_plugin_that_fails_harms_no_other(self, install, code, caplog):
+        before = {plugin.name for plugin in installed().plugins}
+        models = list_models()
+        installed.cache_clear()
+        install("zoo-broken", code)
+        install("zoo-other", GIVES_A_MODEL.replace("toy", "other"))
+        with caplog.at_level(logging.WARNING, "drawzoo"):
+            plugins = installed()
+        (record,) = caplog.records
+        assert len(record.getMessage().splitlines()) == 1
+        assert "zoo_broken_entry of zoo-broken 1.5 is skipped: " in record.getMessage()
+        assert record.exc_info is None
+        assert loaded() == before | {"zoo_broken_entry", "zoo_other_entry"}
+        (broken,) = (plugin for plugin in plugins.plugins if plugin.error)
+        assert (broken.distribution, broken.gives) == ("zoo-broken", {})
+        assert list_models() == sorted([*models, "other-mnist"])
+        assert not plugins.commands
+        with pytest.raises(UnknownNameError):
+            registry().find("encoder", "toy-encoder")
+
+    @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
+    def test_strict_makes_it_an_error(self, install, code, monkeypatch):
+        monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
+        install("zoo-broken", code)
+        with pytest.raises(PluginError, match="zoo-broken") as caught:
+            installed()
+        assert len(str(caught.value).splitlines()) == 1
+
+    def test_in_tree_plugins_load_strictly(self):
+        plugins = Plugins(strict=True)
+        (draw,) = (p for p in drawzoo.plugins.entry_points(group="drawzoo") if p.name == "draw")
+        plugins.load(draw)
+        assert plugins.plugins[0].error is None
+        assert not installed().registry.clashes()
+
+
+class TestChoice:
+    """By distribution or by entry point, separated by commas."""
+
+    @pytest.mark.parametrize(
+        ("load", "disable", "expected"),
+        [
+            ("", None, set()),
+            (None, "", {"data", "draw", "one_entry", "two_entry"}),
+            ("one", None, {"one_entry"}),
+            ("one_entry, draw", None, {"one_entry", "draw"}),
+            ("drawzoo", None, {"data", "draw"}),
+            (None, "drawzoo,one", {"two_entry"}),
+            (None, "two_entry,draw", {"data", "one_entry"}),
+            ("one,two", "one", {"two_entry"}),
+        ],
+    )
+    def test_load_and_disable(self, install, monkeypatch, load, disable, expected):
+        install("one")
+        install("two", GIVES_A_MODEL.replace("toy", "other"))
+        for name, value in (("LOAD", load), ("DISABLE", disable)):
+            if value is not None:
+                monkeypatch.setenv(f"DRAWZOO_{name}_PLUGINS", value)
+        # The plugins of this repository are more than these two.
+        assert loaded() & {"data", "draw", "one_entry", "two_entry"} == expected
+        if load is not None:
+            assert loaded() <= {"one_entry", "two_entry"} or "draw" in expected
+
+    @pytest.mark.parametrize("variable", ["DRAWZOO_LOAD_PLUGINS", "DRAWZOO_DISABLE_PLUGINS"])
+    def test_a_name_that_is_not_installed_is_told(self, install, monkeypatch, caplog, variable):
+        install("one")
+        monkeypatch.setenv(variable, "onne")
+        installed()
+        (record,) = caplog.records
+        assert variable in record.getMessage()
+        assert "'onne'" in record.getMessage() and "did you mean" in record.getMessage()
+
+    def test_without_plugins_an_unknown_name_says_where_to_look(self, install, monkeypatch):
+        monkeypatch.setenv("DRAWZOO_LOAD_PLUGINS", "")
+        assert list_models() == []
+        with pytest.raises(UnknownNameError, match="drawzoo plugins"):
+            registry().find("model", "draw-mnist")
+
+
+class TestClash:
+    @pytest.fixture
+    def clash(self, install):
+        install("zoo-one")
+        install("zoo-two")
+
+    def test_it_names_both_distributions(self, clash):
+        with pytest.raises(PluginError) as caught:
+            registry().find("model", "toy-mnist")
+        line = str(caught.value)
+        assert "zoo-one:toy-mnist" in line and "zoo-two:toy-mnist" in line
+        assert installed().registry.clashes() == [line]
+
+    @pytest.mark.parametrize("distribution", ["zoo-one", "zoo-two"])
+    def test_the_distribution_decides(self, clash, distribution):
+        entry = registry().find("model", f"{distribution}:toy-mnist")
+        assert entry.distribution == distribution
+
+    def test_other_names_are_not_concerned(self, clash):
+        assert registry().find("model", "draw-mnist").distribution == "drawzoo"
+        assert list_models("toy-*") == ["toy-mnist"]
+
+    def test_disabling_one_ends_it(self, clash, monkeypatch):
+        monkeypatch.setenv("DRAWZOO_DISABLE_PLUGINS", "zoo-one")
+        assert registry().find("model", "toy-mnist").distribution == "zoo-two"
+
+    def test_strict_makes_it_an_error(self, clash, monkeypatch):
+        monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
+        with pytest.raises(PluginError, match="zoo-one.*zoo-two"):
+            installed()
+
+    @pytest.mark.xfail(strict=True, reason="the last command takes the place of the first")
+    def test_commands_clash_too(self, install, monkeypatch):
+        monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
+        for name in ("zoo-one", "zoo-two"):
+            install(
+                name,
+                """
+                @hookimpl
+                def register_commands(cli):
+                    @cli.command()
+                    def greet():
+                        pass
+                """,
+            )
+        with pytest.raises(PluginError, match="zoo-one.*zoo-two"):
+            installed()
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("kind", "name", "near"),
+        [
+            ("model", "draw-mnits", "draw-mnist"),
+            ("encoder", "lsmt", "lstm"),
+            ("model", "drawzoo:draw-mnits", "draw-mnist"),
+            ("dataset", "mnst", "mnist"),
+        ],
+    )
+    def test_an_unknown_name_gives_the_nearest(self, kind, name, near):
+        with pytest.raises(UnknownNameError, match=f"{kind} '{name}'.*did you mean.*{near}"):
+            registry().find(kind, name)
+
+    def test_a_missing_plugin_is_named_with_the_way_to_install_it(self, tiny):
+        part = ComponentConfig(name="wavelet", plugin="drawzoo-wavelets")
+        config = override(tiny(), {"encoder": to_dict(part)})
+        with pytest.raises(PluginError, match="pip install drawzoo-wavelets$"):
+            build(config)
+
+    def test_a_component_its_installed_plugin_does_not_give(self, tiny):
+        part = ComponentConfig(name="wavelet", plugin="drawzoo")
+        with pytest.raises(UnknownNameError, match="encoder 'drawzoo:wavelet'"):
+            build(override(tiny(), {"encoder": to_dict(part)}))
+
+    def test_a_component_of_the_wrong_kind(self, install, tiny):
+        install(
+            "zoo-extra",
+            """
+            @hookimpl
+            def register_encoders(register):
+                register("toy", dict)
+            """,
+        )
+        with pytest.raises(PluginError, match="zoo-extra is no drawzoo.Encoder"):
+            build(tiny(encoder="toy"))
+
+
+def sources(folder):
+    return sorted(folder.rglob("*.py"))
+
+
+def imports(tree):
+    """The module of each import, with the names taken from it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide what is imported"
+            yield node.module, [alias.name for alias in node.names]
+
+
+def strings(tree):
+    """The string constants that are no docstrings, the parts of f-strings included."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    # A string that stands alone documents what is above it.
+    docstrings = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    assert documented
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings:
+                yield node.value
+
+
+@pytest.mark.skipif(not PLUGINS.is_dir(), reason="needs a checkout")
+class TestBoundaries:
+    """What each side of the seam may know of the other."""
+
+    @pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda p: f"{p.parent.name}/{p.name}")
+    def test_plugins_use_no_private_name_of_the_core(self, path):
+        tree = ast.parse(path.read_text())
+        public = set()
+        for module, names in imports(tree):
+            if module.split(".")[0] == "drawzoo":
+                used = [*module.split("."), *names]
+                assert not [name for name in used if name.startswith("_")]
+                public |= set(names) or {module.split(".")[0]}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr):
+                root = node.value
+                while isinstance(root, ast.Attribute):
+                    root = root.value
+                assert not (isinstance(root, ast.Name) and root.id in public), node.attr
+
+    @pytest.mark.parametrize("path", sources(CORE), ids=lambda p: f"{p.parent.name}/{p.name}")
+    def test_the_core_knows_no_variant(self, path):
+        tree = ast.parse(path.read_text())
+        packages = {folder.name for folder in PLUGINS.iterdir()}
+        assert not [name for name, _ in imports(tree) if name.split(".")[0] in packages]
+        if path == CORE / "cli" / "sample.py":
+            return  # It has a default model.
+        models = "|".join(map(re.escape, list_models()))
+        named = re.compile(rf"\b({models}|model[1-3]|{'|'.join(packages)})\b")
+        components = {
+            entry.name
+            for kind, entry in itertools.chain.from_iterable(
+                ((kind, e) for e in registry().entries(kind))
+                for kind in ("encoder", "reader", "writer")
+            )
+        } - {"none"}
+        for text in strings(tree):
+            assert not named.search(text)
+            assert text not in components
+
+    def test_listing_models_needs_no_torch(self):
+        code = """
+            import sys, drawzoo
+            from drawzoo.zoo import model_config
+            assert [model_config(name) for name in drawzoo.list_models()]
+            assert drawzoo.plugins.installed().plugins
+            print(*(m for m in sys.modules if m.split(".")[0] in ("torch", "torchvision", "numpy")))
+            """
+        run = subprocess.run(
+            [sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout, run.stderr) == (0, "\n", "")
