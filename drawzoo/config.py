@@ -161,7 +161,10 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
             if not isinstance(node.get(part), dict):
                 raise ConfigError(f"{where} {key}: there is no {part!r}{nearest(part, node)}")
             node = node[part]
-        if "config" in node and last not in node:
+        if "config" in node and last == "name":
+            # Another component knows nothing of this one's settings.
+            node.update(plugin=None, config={})
+        elif "config" in node and last not in node:
             node = node["config"]
         node[last] = value
     return convert(data, type(config), where)

@@ -224,7 +224,7 @@ class TestRecurrence:
         assert model.initial_canvas.requires_grad
 
     @pytest.mark.parametrize(
-        "backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
+        "backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)]
     )
     def test_compiled_equals_eager(self, tiny, backend):
         """In one graph, forwards and backwards: nothing in the loop depends on data."""
@@ -265,9 +265,7 @@ class TestLabels:
 
         config = tiny(reader="whole", writer="whole")
         sizes = Sizes(image=config.image, decoder=config.decoder)
-        reader, writer = (
-            registry().find(kind, "whole").load() for kind in ("reader", "writer")
-        )
+        reader, writer = (registry().find(kind, "whole").load() for kind in ("reader", "writer"))
         return Draw(
             config, reader(reader.Config(), sizes), Toy(), writer(writer.Config(), sizes)
         ).double()

@@ -1,11 +1,11 @@
 """Plugins that are loaded each by itself, and the one registry that they fill."""
 
 import ast
-import itertools
 import logging
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
 
@@ -154,10 +154,11 @@ class TestIsolation:
 
     def test_in_tree_plugins_load_strictly(self):
         plugins = Plugins(strict=True)
-        (draw,) = (p for p in drawzoo.plugins.entry_points(group="drawzoo") if p.name == "draw")
-        plugins.load(draw)
-        assert plugins.plugins[0].error is None
-        assert not installed().registry.clashes()
+        for point in entry_points(group="drawzoo"):
+            if point.dist.name == "drawzoo":
+                plugins.load(point)
+        assert {"data", "draw"} <= {plugin.name for plugin in plugins.plugins}
+        assert not plugins.registry.clashes()
 
 
 class TestChoice:
@@ -184,8 +185,6 @@ class TestChoice:
                 monkeypatch.setenv(f"DRAWZOO_{name}_PLUGINS", value)
         # The plugins of this repository are more than these two.
         assert loaded() & {"data", "draw", "one_entry", "two_entry"} == expected
-        if load is not None:
-            assert loaded() <= {"one_entry", "two_entry"} or "draw" in expected
 
     @pytest.mark.parametrize("variable", ["DRAWZOO_LOAD_PLUGINS", "DRAWZOO_DISABLE_PLUGINS"])
     def test_a_name_that_is_not_installed_is_told(self, install, monkeypatch, caplog, variable):
@@ -201,6 +200,12 @@ class TestChoice:
         assert list_models() == []
         with pytest.raises(UnknownNameError, match="drawzoo plugins"):
             registry().find("model", "draw-mnist")
+
+
+class ToyPlugin:
+    @drawzoo.hookimpl
+    def register_models(self, register):
+        register("toy-mnist", "no_such_module:TOY")
 
 
 class TestClash:
@@ -233,6 +238,16 @@ class TestClash:
         monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
         with pytest.raises(PluginError, match="zoo-one.*zoo-two"):
             installed()
+
+    @pytest.mark.parametrize("name", ["toy-mnist", "zoo-one:toy-mnist"])
+    @pytest.mark.xfail(strict=True, reason="the advice names one that cannot be told apart")
+    def test_within_a_distribution_it_is_found_at_once(self, name):
+        plugins = Plugins()
+        for entry in ("a", "b"):
+            plugins.add(ToyPlugin(), "zoo-one", entry)
+        with pytest.raises(PluginError) as caught:
+            plugins.registry.find("model", name)
+        assert "say zoo-one:toy-mnist" not in str(caught.value)
 
     @pytest.mark.xfail(strict=True, reason="the last command takes the place of the first")
     def test_commands_clash_too(self, install, monkeypatch):
@@ -306,14 +321,11 @@ def imports(tree):
 
 def strings(tree):
     """The string constants that are no docstrings, the parts of f-strings included."""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     # A string that stands alone documents what is above it.
-    docstrings = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
-    assert documented
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings:
-                yield node.value
+        if isinstance(node, ast.Constant) and node not in docstrings:
+            yield str(node.value)
 
 
 @pytest.mark.skipif(not PLUGINS.is_dir(), reason="needs a checkout")
@@ -345,16 +357,7 @@ class TestBoundaries:
             return  # It has a default model.
         models = "|".join(map(re.escape, list_models()))
         named = re.compile(rf"\b({models}|model[1-3]|{'|'.join(packages)})\b")
-        components = {
-            entry.name
-            for kind, entry in itertools.chain.from_iterable(
-                ((kind, e) for e in registry().entries(kind))
-                for kind in ("encoder", "reader", "writer")
-            )
-        } - {"none"}
-        for text in strings(tree):
-            assert not named.search(text)
-            assert text not in components
+        assert not [text for text in strings(tree) if named.search(text)]
 
     def test_listing_models_needs_no_torch(self):
         code = """

@@ -65,9 +65,11 @@ def main(args: list[str] | None = None) -> None:
     try:
         code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
         sys.stdout.flush()
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "drawzoo"
+        code = _fail(f"{error.format_message()} (see: {command} --help)", error.exit_code)
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = _fail(error.format_message(), error.exit_code)
     except DrawzooError as error:
         code = _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):

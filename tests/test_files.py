@@ -1,0 +1,124 @@
+"""Files are written whole or not at all."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from drawzoo.errors import OutputError
+from drawzoo.files import check_writable, open_atomic, write_atomic
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("before", [None, b"old", b"much longer than what replaces it"])
+def test_content_is_replaced(folder, before):
+    path = folder / "file"
+    if before is not None:
+        path.write_bytes(before)
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(folder) == ["file"]
+
+
+def test_files_are_as_open_as_any_other(folder):
+    (folder / "plain").touch()
+    write_atomic(folder / "file", b"")
+    modes = {stat.S_IMODE((folder / name).stat().st_mode) for name in ("plain", "file")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_full_disk_leaves_what_was_there(folder, monkeypatch, before, call):
+    path = folder / "file"
+    if before is not None:
+        path.write_bytes(before)
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OutputError, match=r"^cannot write .*file: No space left.*room[^\n]*$"):
+        write_atomic(path, b"new")
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == (
+        {} if before is None else {"file": before}
+    )
+
+
+@pytest.mark.parametrize("error", [full, KeyboardInterrupt, ValueError])
+def test_writer_that_fails_leaves_what_was_there(folder, error):
+    path = folder / "file"
+    path.write_bytes(b"old")
+    with (
+        pytest.raises(OutputError if error is full else error),
+        open_atomic(path) as file,
+    ):
+        file.write(b"half of it")
+        raise error()
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {"file": b"old"}
+
+
+def test_nothing_is_seen_before_all_is_written(folder):
+    path = folder / "file"
+    path.write_bytes(b"old")
+    with open_atomic(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("check", [check_writable, lambda path: write_atomic(path, b"")])
+class TestUnusableTargets:
+    def test_missing_folder(self, folder, check):
+        with pytest.raises(OutputError, match=r"^cannot write .*folder .*missing.*create it$"):
+            check(folder / "missing" / "file")
+        assert os.listdir(folder) == []
+
+    def test_file_instead_of_a_folder(self, folder, check):
+        (folder / "file").write_bytes(b"old")
+        with pytest.raises(OutputError, match=r"^cannot write [^\n]*$"):
+            check(folder / "file" / "below")
+        assert (folder / "file").read_bytes() == b"old"
+
+    def test_folder(self, folder, check):
+        (folder / "target").mkdir()
+        with pytest.raises(OutputError, match=r"^cannot write .*target: [^\n]*$"):
+            check(folder / "target")
+        assert os.listdir(folder) == ["target"]
+
+    def test_name_that_no_file_can_have(self, folder, check):
+        with pytest.raises(OutputError, match=r"^cannot write [^\n]*$"):
+            check(folder / ("x" * 300))
+        assert os.listdir(folder) == []
+
+
+def test_check_changes_nothing(folder):
+    (folder / "file").write_bytes(b"old")
+    check_writable(folder / "file")
+    check_writable(folder / "new")
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {"file": b"old"}
+
+
+def test_devices_stay_devices(folder):
+    # As `--out /dev/null`: replacing it would break the machine of one who is root.
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomic(pipe, b"new")
+    except OutputError:
+        pass
+    else:
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(folder) == ["pipe"]
