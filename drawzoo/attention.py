@@ -15,6 +15,10 @@ from torch import Tensor, nn
 __all__ = ["Window", "WindowNet", "filterbank", "filterbanks", "read_patch", "write_patch"]
 
 
+LIMIT = 15.0
+"""Bound of log σ², log δ̃ and log γ: far beyond every image, and safe from overflow."""
+
+
 class Window(NamedTuple):
     """Where a read or a write looks, in pixels numbered from 1 as in the paper. Each is [B]."""
 
@@ -56,7 +60,9 @@ class WindowNet(nn.Linear):
 
     def forward(self, h_dec: Tensor) -> Window:  # type: ignore[override]  # a window, no tensor
         """The `Window` for h_dec [B, D]."""
-        gx, gy, log_variance, log_stride, log_intensity = super().forward(h_dec).unbind(dim=1)
+        raw = super().forward(h_dec)
+        gx, gy = raw[:, :2].unbind(dim=1)
+        log_variance, log_stride, log_intensity = raw[:, 2:].clamp(-LIMIT, LIMIT).unbind(dim=1)
         span = (max(self.height, self.width) - 1) / max(self.size - 1, 1)
         return Window(
             gx=(self.width + 1) / 2 * (gx + 1),

@@ -36,7 +36,10 @@ Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
 StepCount = Annotated[int, msgspec.Meta(ge=1, le=4_096)]
 """A number of steps T."""
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=100)]
+DistributionName = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=100)
+]
 
 C = TypeVar("C", bound="Config")
 
@@ -56,7 +59,7 @@ class ComponentConfig(Config, frozen=True, kw_only=True):
     """A component: its registered name, the distribution that gives it, and its own settings."""
 
     name: Name
-    plugin: str | None = None
+    plugin: DistributionName | None = None
     config: dict[str, Any] = {}
 
 
@@ -135,7 +138,9 @@ def convert(data: Any, kind: type[C], where: str = "configuration") -> C:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("`", "").replace("$.", "").replace(" - at $", "")
+        reason = (
+            " ".join(str(error).split()).replace("`", "").replace("$.", "").replace(" - at $", "")
+        )
         unknown = re.search(r"unknown field (\S+)", reason)
         hint = nearest(unknown[1], _keys(kind)) if unknown else ""
         raise ConfigError(f"{where}: {reason}{hint}") from None
@@ -154,7 +159,8 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
         {'units': 64}
     """
     data = to_dict(config)
-    for key, value in settings.items():
+    # A component's name comes first: it clears the settings of the one before.
+    for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".name")):
         node = data
         *parents, last = key.split(".")
         for part in parents:

@@ -74,8 +74,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint `"; did you mean a, b?"`, or the known names when none is near.
 
     Example:
-        >>> nearest("draw-mnits", ["draw-mnist", "model3-mnist"])
-        '; did you mean draw-mnist?'
+        >>> nearest("lsmt", ["lstm", "conv"])
+        '; did you mean lstm?'
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

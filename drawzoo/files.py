@@ -18,10 +18,16 @@ __all__ = ["check_writable", "open_atomic", "write_atomic"]
 def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of `path` once it is complete and on the disk.
 
+    A device or pipe, such as /dev/null, is written to and stays what it is.
+
     Raises:
         OutputError: If it cannot be written; `path` is then as it was.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
+                yield file
+            return
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise _failed(path, error) from error
@@ -51,9 +57,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def check_writable(path: Path) -> None:
     """Raises `OutputError` at once if a file `path` could not be written, before any work."""
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
     try:
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

@@ -12,6 +12,7 @@ import click
 import pluggy
 
 from drawzoo import hookspecs
+from drawzoo.cli import COMMANDS
 from drawzoo.errors import PluginError, nearest
 from drawzoo.registry import KINDS, Registrar, Registry
 
@@ -47,6 +48,7 @@ class Plugins:
         self.plugins: list[Plugin] = []
         self.commands: dict[str, click.Command] = {}
         self._strict = strict
+        self._owners = dict.fromkeys(COMMANDS, "drawzoo")
 
     def load(self, point: EntryPoint) -> None:
         """Loads the plugin that an entry point names; isolates whatever it raises.
@@ -95,8 +97,12 @@ class Plugins:
             entries += registrar.entries
         group = click.Group()
         manager.hook.register_commands(cli=group)
+        for command in group.commands:
+            if owner := self._owners.get(command):
+                raise PluginError(f"command {command!r} is given by {owner} and {distribution}")
         self.registry.add(entries)
         self.commands.update(group.commands)
+        self._owners.update(dict.fromkeys(group.commands, distribution))
         gives = {kind: [e.name for e in entries if e.kind == kind] for kind in KINDS}
         gives["command"] = sorted(group.commands)
         return {kind: names for kind, names in gives.items() if names}

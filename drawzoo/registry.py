@@ -129,10 +129,11 @@ class Registry:
 
 def _clash(same: list[Entry]) -> str:
     plugins = " and ".join(f"{entry.distribution} ({entry.plugin})" for entry in same)
-    names = " or ".join(sorted({entry.qualified for entry in same}))
+    names = sorted({entry.qualified for entry in same})
+    choice = f"say {' or '.join(names)}, or " if len(names) == len(same) else ""
     return (
         f"{same[0].kind} {same[0].name!r} is given by two plugins, {plugins}; "
-        f"say {names}, or disable one with DRAWZOO_DISABLE_PLUGINS"
+        f"{choice}disable one with DRAWZOO_DISABLE_PLUGINS"
     )
 
 

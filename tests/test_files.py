@@ -100,6 +100,19 @@ class TestUnusableTargets:
         assert os.listdir(folder) == []
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize("check", [check_writable, lambda path: write_atomic(path, b"")])
+def test_folder_that_cannot_be_written(folder, monkeypatch, check, number):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(OutputError, match=rf"^cannot write .*{os.strerror(number)}[^\n]*$"):
+            check(folder / "file")
+    assert os.listdir(folder) == []
+
+
 def test_check_changes_nothing(folder):
     (folder / "file").write_bytes(b"old")
     check_writable(folder / "file")

@@ -223,9 +223,7 @@ class TestRecurrence:
         assert model.initial_canvas.isfinite().all()
         assert model.initial_canvas.requires_grad
 
-    @pytest.mark.parametrize(
-        "backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)]
-    )
+    @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
     def test_compiled_equals_eager(self, tiny, backend):
         """In one graph, forwards and backwards: nothing in the loop depends on data."""
         if backend == "inductor" and not (shutil.which("cc") or shutil.which("gcc")):

@@ -240,7 +240,6 @@ class TestClash:
             installed()
 
     @pytest.mark.parametrize("name", ["toy-mnist", "zoo-one:toy-mnist"])
-    @pytest.mark.xfail(strict=True, reason="the advice names one that cannot be told apart")
     def test_within_a_distribution_it_is_found_at_once(self, name):
         plugins = Plugins()
         for entry in ("a", "b"):
@@ -249,7 +248,6 @@ class TestClash:
             plugins.registry.find("model", name)
         assert "say zoo-one:toy-mnist" not in str(caught.value)
 
-    @pytest.mark.xfail(strict=True, reason="the last command takes the place of the first")
     def test_commands_clash_too(self, install, monkeypatch):
         monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
         for name in ("zoo-one", "zoo-two"):

@@ -189,7 +189,7 @@ def _train(
     if not done:
         click.echo(
             f"stopped and saved at step {trainer.step} of {trainer.total}; "
-            f"go on with: drawzoo train --resume --out {out}",
+            f"go on with: drawzoo train --resume --out {out}" + (f" --data {data}" if data else ""),
             err=True,
         )
         raise SystemExit(130)

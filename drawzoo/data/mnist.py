@@ -40,13 +40,15 @@ class _MNIST:
             data = TorchvisionMNIST(str(root), train=split == "train", download=download)
         except Exception as error:
             # torchvision raises RuntimeError, ValueError, OSError and AssertionError here.
-            if not all((folder / name).exists() for name in _FILES[split][:2]):
+            reason = (str(error).splitlines() or [type(error).__name__])[-1]
+            missing = [name for name in _MD5 if not (folder / name).exists()]
+            if missing:
                 raise DataError(
-                    f"mnist: no {split} files in {folder} and no download ({_line(error)}); "
-                    "name the folder that holds MNIST/raw with --data or DRAWZOO_DATA"
+                    f"mnist: {folder} lacks {missing[0]}, and it cannot be had ({reason}); name "
+                    "the folder that holds MNIST/raw with --data or DRAWZOO_DATA"
                 ) from error
             raise DataError(
-                f"mnist: the {split} files in {folder} are damaged ({_line(error)}); "
+                f"mnist: the {split} files in {folder} are damaged ({reason}); "
                 "delete them and try again"
             ) from error
         images, labels, count = _FILES[split]
@@ -63,10 +65,6 @@ class _MNIST:
                         "delete it and try again"
                     )
         return Images(data.data.unsqueeze(1), data.targets.to(torch.int64), binarize=True)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 MNIST = _MNIST()

@@ -8,6 +8,7 @@ import math
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import pad
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
@@ -44,7 +45,11 @@ def grid(images: Tensor, scale: int = 1) -> Image.Image:
     images = (images * 255).round().to(torch.uint8)
     if scale > 1:
         images = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    tiled = make_grid(images, nrow=columns(len(images)), padding=PADDING, pad_value=128)
+    if len(images) == 1:
+        # make_grid gives a single image no border.
+        tiled = pad(images[0], [PADDING] * 4, value=128)
+    else:
+        tiled = make_grid(images, nrow=columns(len(images)), padding=PADDING, pad_value=128)
     if images.shape[1] == 1:
         tiled = tiled[:1]
     picture: Image.Image = to_pil_image(tiled)
