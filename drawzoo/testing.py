@@ -49,7 +49,8 @@ def check_encoder(component: type[Encoder], **settings: object) -> None:
             h, state = encoder(glimpse, h_dec, state, context)
             for tensor in state:
                 assert len(tensor) == len(x), f"a state of shape {list(tensor.shape)} is not [B, …]"
-            return h
+            features: Tensor = h
+            return features
 
         _check(encoder, two_steps, (x, glimpse, h_dec), (encoder.out_features,))
 
@@ -130,7 +131,7 @@ def _check(
     )
     if any(True for _ in component.parameters()):
         component.zero_grad()
-        out.square().sum().backward()
+        torch.autograd.backward(out.square().sum())
         for key, parameter in component.named_parameters():
             gradient = parameter.grad
             assert gradient is not None and gradient.any(), f"no gradient reaches {name}.{key}"

@@ -110,6 +110,14 @@ def test_read_is_equation_27(three, channels):
         close(patch[b, c], three.intensity[b] * (fy[b] @ image[b, c] @ fx[b].T))
 
 
+def test_the_image_and_its_error_are_read_through_one_window(double):
+    reader = double(image=(3, 6, 9)).reader
+    x, error = torch.rand(2, 4, 3, 6, 9, dtype=torch.float64)
+    glimpse, look = reader(x, error, torch.randn(4, 4, dtype=torch.float64))
+    both = torch.cat([read_patch(image, look).flatten(1) for image in (x, error)], dim=1)
+    close(glimpse, both)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_write_is_equation_29(three, channels):
     patch = torch.randn(3, channels, 4, 4, dtype=torch.float64)

@@ -97,7 +97,6 @@ def test_what_does_not_fit_is_refused_in_one_line(change, told):
         b'{"steps": 1e999}',
         b"[" * 100_000,
         b'{"a":' * 100_000,
-        b" " * (MAX_JSON_BYTES + 1),
         b"null",
         b"[]",
         b'"a"',
@@ -109,6 +108,14 @@ def test_what_is_no_configuration_is_refused_in_one_line(raw):
     with pytest.raises(ConfigError) as caught:
         decode(raw, ModelConfig, "config.json")
     assert one_line(caught).startswith("config.json: ")
+
+
+def test_what_is_too_long_is_refused_unread():
+    padded = json.dumps(LEAST).encode().ljust(MAX_JSON_BYTES)
+    assert decode(padded, ModelConfig, "config.json") == convert(LEAST, ModelConfig)
+    with pytest.raises(ConfigError, match=r"config.json: 1,048,577 bytes") as caught:
+        decode(padded + b" ", ModelConfig, "config.json")
+    one_line(caught)
 
 
 def test_a_component_refuses_settings_it_does_not_know(tiny):

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from drawzoo import __version__
-from drawzoo.errors import DrawzooError, nearest
+from drawzoo.errors import DrawzooError, OutputError, nearest
 
 __all__ = ["cli", "main"]
 
@@ -78,6 +78,9 @@ def main(args: list[str] | None = None) -> None:
         # The reader of our output has gone, as `head` does: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = _fail(f"{where}{error.strerror or error}", OutputError.exit_code)
     except Exception as error:
         what = " ".join(str(error).split())
         code = _fail(f"unexpected {type(error).__name__}: {what} (DRAWZOO_DEBUG=1 shows where)", 1)
