@@ -84,11 +84,15 @@ def pull(name: str) -> Located:
             for file in published.files:
                 shutil.copyfile(source / file, fresh / file)
             verify(fresh, published)
-            if target.exists():
+            with contextlib.suppress(FileNotFoundError):
                 target.rename(Path(temporary, "damaged"))
-            # Another process may have put the same files there meanwhile.
-            with contextlib.suppress(FileExistsError):
+            try:
                 fresh.rename(target)
+            except OSError:
+                # Another process may have put the same files there meanwhile.
+                if not target.is_dir():
+                    raise
+                verify(target, published)
     except OSError as error:
         raise OutputError(
             f"cannot pull {name} to {target}: {error.strerror or error}; make room, or choose "

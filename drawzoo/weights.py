@@ -10,7 +10,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from drawzoo import __version__
 from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode
 from drawzoo.errors import WeightsError
 from drawzoo.files import write_atomic
@@ -30,9 +29,8 @@ def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> 
         OutputError: If the folder cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    # The same weights give the same bytes: the metadata has neither dates nor machines.
-    metadata = {"format": "pt", "drawzoo": __version__}
-    write_atomic(folder / WEIGHTS, save(tensors, metadata))
+    # The same weights give the same bytes: safetensors writes several entries in any order.
+    write_atomic(folder / WEIGHTS, save(tensors, {"format": "pt"}))
     write_atomic(folder / CONFIG, encode(config))
 
 

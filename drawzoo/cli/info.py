@@ -22,6 +22,7 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.config import to_dict
     from drawzoo.hub import LOCAL, locate
     from drawzoo.manifest import manifest
+    from drawzoo.registry import registry
     from drawzoo.zoo import model_config
 
     if model.startswith(LOCAL):
@@ -30,7 +31,7 @@ def command(model: str, as_json: bool) -> None:
         facts: dict[str, Any] = {"name": model, "source": LOCAL.rstrip(":")}
         facts["config"] = to_dict(read_config(locate(model).folder))
     else:
-        facts = describe(model)
+        facts = describe(registry().find("model", model))
         facts["config"] = to_dict(model_config(model))
         if published := manifest().get(model.rpartition(":")[2]):
             facts |= msgspec.to_builtins(published)
