@@ -7,6 +7,7 @@ package. Every source of a published model is checked against the manifest, ever
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ __all__ = ["Located", "cached", "locate", "pull", "shipped"]
 log = logging.getLogger("drawzoo")
 
 LOCAL = "local-dir:"
+ATTEMPTS = 100
 
 
 class Located(NamedTuple):
@@ -84,21 +86,31 @@ def pull(name: str) -> Located:
             for file in published.files:
                 shutil.copyfile(source / file, fresh / file)
             verify(fresh, published)
-            with contextlib.suppress(FileNotFoundError):
-                target.rename(Path(temporary, "damaged"))
-            try:
-                fresh.rename(target)
-            except OSError:
-                # Another process may have put the same files there meanwhile.
-                if not target.is_dir():
-                    raise
-                verify(target, published)
+            _put(fresh, target, published)
     except OSError as error:
         raise OutputError(
             f"cannot pull {name} to {target}: {error.strerror or error}; make room, or choose "
             "another cache with DRAWZOO_CACHE"
         ) from error
     return Located(target, "shipped")
+
+
+def _put(fresh: Path, target: Path, published: Published) -> None:
+    """Moves a verified folder to its place, unless another process has just done the same."""
+    for attempt in range(ATTEMPTS):
+        try:
+            fresh.rename(target)
+            return
+        except OSError as error:
+            taken = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+            if error.errno not in taken or attempt == ATTEMPTS - 1:
+                raise
+        try:
+            verify(target, published)
+            return
+        except WeightsError:
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(fresh.with_name(f"damaged-{attempt}"))
 
 
 def cached(name: str) -> Path | None:
