@@ -19,7 +19,8 @@ LICENCE = "mit"
 _TEXT = """\
 # {name}
 
-{summary}. A DRAW model (Gregor et al., 2015) of the drawzoo model zoo: it draws an image in {steps} steps on a canvas of {size} pixels.
+{summary}. A DRAW model (Gregor et al., 2015) of the drawzoo model zoo: it draws an
+image in {steps} steps on a canvas of {size} pixels.
 
 | component | | settings |
 |---|---|---|
