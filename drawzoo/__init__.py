@@ -2,8 +2,8 @@
 
 Example:
     >>> import drawzoo
-    >>> drawzoo.list_models("draw-*")
-    ['draw-mnist']
+    >>> drawzoo.list_models("model3-*")
+    ['model3-mnist']
 """
 
 from __future__ import annotations
