@@ -7,6 +7,7 @@ unknown keys, wrong types and values out of bounds, and say where.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -124,7 +125,9 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
         raise ConfigError(f"{where}: {len(raw):,} bytes are too many for a configuration")
     try:
         data = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        # msgspec keeps the last of two equal keys; another reader might keep the first.
+        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: not JSON ({error})") from None
     return convert(data, kind, where)
 
@@ -174,6 +177,12 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
             node = node["config"]
         node[last] = value
     return convert(data, type(config), where)
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} is there twice")
 
 
 def _keys(kind: type[Config]) -> set[str]:

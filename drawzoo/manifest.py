@@ -17,9 +17,25 @@ from drawzoo.config import Config, decode, encode
 from drawzoo.errors import WeightsError
 from drawzoo.files import write_atomic
 
-__all__ = ["FILES", "Figure", "Pin", "Published", "manifest", "pin", "verify", "write_manifest"]
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FILES",
+    "WEIGHTS",
+    "Figure",
+    "Pin",
+    "Published",
+    "manifest",
+    "mismatch",
+    "pin",
+    "verify",
+    "write_manifest",
+]
 
-FILES = ("config.json", "model.safetensors", "README.md")
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+FILES = (CONFIG, WEIGHTS, CARD)
 """The files of a published model; no other is ever fetched or read."""
 
 
@@ -86,6 +102,20 @@ def pin(path: Path) -> Pin:
         return Pin(sha256=digest, bytes=file.tell())
 
 
+def mismatch(path: Path, expected: Pin) -> str | None:
+    """What is wrong with a file, with what was expected and found; None if it is as pinned."""
+    try:
+        found = pin(path)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    if found == expected:
+        return None
+    return (
+        f"{path} is not the published file: {found.bytes:,} bytes with SHA-256 "
+        f"{found.sha256[:16]}…, expected {expected.bytes:,} with {expected.sha256[:16]}…"
+    )
+
+
 def verify(folder: Path, published: Published) -> None:
     """Checks every file of a model's folder against the manifest.
 
@@ -93,12 +123,5 @@ def verify(folder: Path, published: Published) -> None:
         WeightsError: If one is missing or differs, with what was expected and found.
     """
     for name, expected in published.files.items():
-        try:
-            found = pin(folder / name)
-        except OSError as error:
-            raise WeightsError(f"{folder / name} cannot be read: {error.strerror}") from None
-        if found != expected:
-            raise WeightsError(
-                f"{folder / name} is not the published file: {found.bytes:,} bytes with SHA-256 "
-                f"{found.sha256[:16]}…, expected {expected.bytes:,} with {expected.sha256[:16]}…"
-            )
+        if problem := mismatch(folder / name, expected):
+            raise WeightsError(problem)

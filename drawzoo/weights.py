@@ -10,17 +10,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from drawzoo import __version__
 from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode
-from drawzoo.errors import WeightsError
+from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.files import write_atomic
+from drawzoo.hub import MAX_WEIGHTS_BYTES
+from drawzoo.manifest import CONFIG, WEIGHTS
 from drawzoo.model import Draw
 from drawzoo.zoo import build
 
 __all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "write_model"]
-
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 
 
 def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> None:
@@ -30,9 +28,8 @@ def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> 
         OutputError: If the folder cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    # The same weights give the same bytes: the metadata has neither dates nor machines.
-    metadata = {"format": "pt", "drawzoo": __version__}
-    write_atomic(folder / WEIGHTS, save(tensors, metadata))
+    # The same weights give the same bytes: of several keys the order would differ.
+    write_atomic(folder / WEIGHTS, save(tensors, {"format": "pt"}))
     write_atomic(folder / CONFIG, encode(config))
 
 
@@ -66,8 +63,7 @@ def read_model(folder: Path) -> Draw:
     """
     config = read_config(folder)
     path = folder / WEIGHTS
-    with torch.device("meta"):
-        expected = build(config).state_dict()
+    expected = _expected(folder / CONFIG, config)
     try:
         with safe_open(path, framework="pt") as file:
             _compare(path, expected, file)
@@ -88,12 +84,33 @@ def read_model(folder: Path) -> Draw:
     return model.eval()
 
 
+def _expected(path: Path, config: ModelConfig) -> dict[str, Tensor]:
+    """The tensors that belong to a configuration, without their memory."""
+    try:
+        with torch.device("meta"):
+            expected = build(config).state_dict()
+    except RuntimeError as error:
+        # Torch counts bytes in 64 bits, and some sizes need more.
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{path}: its sizes are too large ({reason}); make them smaller"
+        ) from None
+    size = sum(tensor.nbytes for tensor in expected.values())
+    if size > MAX_WEIGHTS_BYTES:
+        raise ConfigError(
+            f"{path}: its sizes are too large ({size:,} bytes of weights, at most "
+            f"{MAX_WEIGHTS_BYTES:,} are read); make them smaller"
+        )
+    return expected
+
+
 def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:
     found = set(file.keys())
     if missing := sorted(expected.keys() - found):
         raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {', '.join(missing[:3])}")
     if extra := sorted(found - expected.keys()):
-        raise WeightsError(f"{path} does not fit {CONFIG}: {', '.join(extra[:3])} is not expected")
+        names = ", ".join(extra[:3])[:200]
+        raise WeightsError(f"{path} does not fit {CONFIG}: {names} is not expected")
     for name, tensor in expected.items():
         part = file.get_slice(name)
         shape, kind = list(part.get_shape()), part.get_dtype()

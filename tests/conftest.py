@@ -1,16 +1,36 @@
 """Fixtures that all tests share."""
 
+import os
 import socket
+import tempfile
+import time
 
 import pytest
 import torch
+from loopback import Hub
+
+# The Hub's client reads its settings when it is imported, so they are made before any test is.
+for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
+    del os.environ[name]
+LOOPBACK = Hub()
+_home = tempfile.TemporaryDirectory(prefix="drawzoo-tests-")
+os.environ.update(
+    HF_ENDPOINT=LOOPBACK.endpoint,
+    HF_HOME=_home.name,
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_DISABLE_UPDATE_CHECK="1",
+    HF_HUB_DOWNLOAD_TIMEOUT="2",
+    NO_PROXY="127.0.0.1",
+)
 
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path):
-    """Fixed randomness, an empty cache, no settings from outside, no network but the loopback."""
+    """Fixed randomness, empty caches, no settings from outside, no network but the loopback."""
     torch.manual_seed(0)
     monkeypatch.setenv("DRAWZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     for name in ("DATA", "DEBUG", "LOAD_PLUGINS", "DISABLE_PLUGINS", "STRICT_PLUGINS"):
         monkeypatch.delenv(f"DRAWZOO_{name}", raising=False)
 
@@ -31,6 +51,29 @@ def isolated(monkeypatch, tmp_path):
         monkeypatch.setattr(socket.socket, method, guard(getattr(socket.socket, method), peer))
     lookup = guard(socket.getaddrinfo, lambda host, *_: host)
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.fixture
+def loopback(monkeypatch):
+    """An empty Hub that the client talks to, and which it does not wait for between attempts."""
+    import huggingface_hub.file_download
+    from huggingface_hub.utils import _http
+
+    LOOPBACK.reset()
+    for module in (_http, huggingface_hub.file_download):
+        monkeypatch.setattr(module, "time", _Hurried())
+    return LOOPBACK
+
+
+class _Hurried:
+    """The module `time` in which sleep is short."""
+
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    @staticmethod
+    def sleep(seconds):
+        time.sleep(min(seconds, 0.01))
 
 
 @pytest.fixture

@@ -298,7 +298,7 @@ class TestTensors:
         other_folder = tmp_path / "other"
         other_folder.mkdir()
         write_model(other_folder, other.config, other.state_dict())
-        os.replace(other_folder / WEIGHTS, folder / WEIGHTS)
+        (other_folder / WEIGHTS).replace(folder / WEIGHTS)
         assert "does not fit config.json" in refused(folder)
 
     def test_nothing_left_out_of_long_lists_matters(self, folder):
