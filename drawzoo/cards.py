@@ -171,7 +171,7 @@ def _metadata(model: ModelConfig, figures: list[Figure]) -> ModelCardData:
     return ModelCardData(
         license=LICENCE,
         pipeline_tag="unconditional-image-generation",
-        tags=["drawzoo", "draw", "attention", "variational-autoencoder"],
+        tags=["drawzoo", "draw", "variational-autoencoder"],
         datasets=[model.dataset],
         model_name=model.name,
         eval_results=[

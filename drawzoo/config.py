@@ -167,8 +167,10 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
         node = data
         *parents, last = key.split(".")
         for part in parents:
-            if not isinstance(node.get(part), dict):
+            if part not in node:
                 raise ConfigError(f"{where} {key}: there is no {part!r}{nearest(part, node)}")
+            if not isinstance(node[part], dict):
+                raise ConfigError(f"{where} {key}: {part!r} has no settings of its own")
             node = node[part]
         if "config" in node and last == "name":
             # Another component knows nothing of this one's settings.

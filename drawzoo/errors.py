@@ -20,13 +20,22 @@ __all__ = [
     "UnknownNameError",
     "WeightsError",
     "nearest",
+    "one_line",
 ]
+
+
+def one_line(message: str) -> str:
+    """A message as one printable line: parts of it may come from a stranger's file."""
+    return "".join(c if c.isprintable() else " " for c in message)
 
 
 class DrawzooError(Exception):
     """Base of all errors raised on purpose; caught at the command line."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConfigError(DrawzooError):

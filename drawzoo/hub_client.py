@@ -222,9 +222,9 @@ def _counter(limit: int, report: Report, excess: Exception) -> type[Any]:
     """A progress bar for the client that shows nothing, counts, and ends what is too long."""
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Counter(tqdm):  # type: ignore[misc]
+    class Counter(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options | {"disable": True})
+            super().__init__(*args, **options | {"disable": True})  # type: ignore[no-untyped-call]
             self.arrived = 0
             # Xet has a second bar, for what goes over the wire.
             self.silent = str(options.get("desc")).endswith("downloading bytes")

@@ -265,7 +265,7 @@ class Draw(nn.Module):
         """Draws `num` new images from the prior, section 2.3 of the paper.
 
         Image i depends on the generator's seed alone, not on `num`; fewer `steps` give an earlier
-        stage of the same drawing. Memory beyond the result does not grow with `num`.
+        stage of the same drawing. Images are drawn in chunks, so that memory is that of the result.
 
         Arguments:
             num: The number of images.
@@ -275,10 +275,11 @@ class Draw(nn.Module):
         Returns:
             Pixel probabilities in [0, 1], [num, C, H, W].
         """
+        steps = self._checked_steps(num, steps)
         return torch.cat(
             [
-                self.likelihood.mean(self._decode(noise)[0][-1])
-                for noise in self._prior(num, steps, generator)
+                self.likelihood.mean(self._decode(z)[0][-1])
+                for z in self._prior(num, steps, generator)
             ]
         )
 
@@ -287,6 +288,7 @@ class Draw(nn.Module):
         self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
     ) -> Drawing:
         """As `sample`, with all canvases and windows on the way."""
+        steps = self._checked_steps(num, steps)
         parts = [self._drawing(*self._decode(z)) for z in self._prior(num, steps, generator)]
         writes = None
         if parts[0].writes is not None:
@@ -299,19 +301,8 @@ class Draw(nn.Module):
             writes,
         )
 
-    def _prior(
-        self, num: int, steps: int | None, generator: torch.Generator | None
-    ) -> Iterator[Tensor]:
+    def _prior(self, num: int, steps: int, generator: torch.Generator | None) -> Iterator[Tensor]:
         """Latent codes z [T, b, Z] from the prior, in chunks of images."""
-        trained = self.config.steps
-        steps = trained if steps is None else steps
-        if num < 1 or steps < 1:
-            raise ConfigError(f"num and steps must be at least 1, got {num} and {steps}")
-        if steps > trained:
-            warnings.warn(
-                f"{self.config.name} was trained with {trained} steps; drawing on to {steps}",
-                stacklevel=4,
-            )
         for first in range(0, num, CHUNK):
             # Each chunk has a generator of its own, so that the number of steps drawn by one
             # does not move the others.
@@ -335,12 +326,27 @@ class Draw(nn.Module):
         stacked = torch.stack(canvases)
         return Drawing(stacked, self.likelihood.mean(stacked), _windows(reads), _windows(writes))
 
+    def _checked_steps(self, num: int, steps: int | None) -> int:
+        trained = self.config.steps
+        steps = trained if steps is None else steps
+        if num < 1 or steps < 1:
+            raise ConfigError(f"num and steps must be at least 1, got {num} and {steps}")
+        if steps > trained:
+            warnings.warn(
+                f"{self.config.name} was trained with {trained} steps; drawing on to {steps}",
+                stacklevel=4,  # this, `sample` or `draw`, its `no_grad`, and who called it
+            )
+        return steps
+
     def _checked(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or tuple(x.shape[1:]) != self.config.image:
             raise ConfigError(
                 f"{self.config.name} takes images of shape [B, "
                 f"{', '.join(map(str, self.config.image))}], got {list(x.shape)}"
             )
+        # Written so that NaN is refused too.
+        if not ((x >= 0) & (x <= 1)).all():
+            raise ConfigError(f"{self.config.name} takes pixels in [0, 1]; divide bytes by 255")
         return x.to(self.initial_canvas)
 
 

@@ -14,7 +14,7 @@ import pluggy
 from drawzoo import hookspecs
 from drawzoo.cli import COMMANDS
 from drawzoo.errors import PluginError, nearest
-from drawzoo.registry import KINDS, Registrar, Registry
+from drawzoo.registry import KINDS, Registrar, Registry, canonical
 
 __all__ = ["GROUP", "Plugin", "Plugins", "installed"]
 
@@ -130,13 +130,16 @@ def installed() -> Plugins:
 
 
 def _allowed(points: list[EntryPoint]) -> list[EntryPoint]:
-    names = [{point.name, point.dist.name if point.dist else ""} for point in points]
+    names = [
+        {canonical(point.name), canonical(point.dist.name if point.dist else "")}
+        for point in points
+    ]
     keep = [True] * len(points)
     for variable, wanted in (("DRAWZOO_LOAD_PLUGINS", True), ("DRAWZOO_DISABLE_PLUGINS", False)):
         value = os.environ.get(variable)
         if value is None:
             continue
-        listed = {item.strip() for item in value.split(",") if item.strip()}
+        listed = {canonical(item.strip()) for item in value.split(",") if item.strip()}
         known = set().union(*names)
         for item in sorted(listed - known):
             log.warning(f"{variable}: no plugin {item!r} is installed{nearest(item, known)}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from drawzoo.errors import PluginError, UnknownNameError, nearest
 
-__all__ = ["KINDS", "Entry", "Registrar", "Registry", "registry"]
+__all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical", "registry"]
 
 KINDS = ("encoder", "reader", "writer", "model", "dataset")
 """What can be registered; the hook of each is `register_<kind>s`."""
@@ -115,7 +116,8 @@ class Registry:
         distribution, _, short = name.rpartition(":")
         same = self._entries[kind].get(short, [])
         if distribution:
-            same = [entry for entry in same if entry.distribution == distribution]
+            wanted = canonical(distribution)
+            same = [entry for entry in same if canonical(entry.distribution) == wanted]
         if not same:
             known = {entry.name for entry in self.entries(kind)}
             hint = nearest(short, known)
@@ -125,6 +127,11 @@ class Registry:
         if len(same) > 1:
             raise PluginError(_clash(same))
         return same[0]
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name as PEP 503 compares it: `Drawzoo_Gru` is `drawzoo-gru`."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _clash(same: list[Entry]) -> str:

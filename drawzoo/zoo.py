@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.config import ComponentConfig, ModelConfig, convert, to_dict
-from drawzoo.errors import PluginError, UnknownNameError
+from drawzoo.errors import ConfigError, PluginError, UnknownNameError
 from drawzoo.registry import registry
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from drawzoo.model import Draw
 
 __all__ = ["build", "list_models", "load", "model_config"]
+
+
+MAX_PARAMETERS = 2 * 10**9
+"""More than this is taken for a mistake."""
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -51,8 +55,24 @@ def build(config: ModelConfig) -> Draw:
     Raises:
         UnknownNameError: If a component is not registered.
         PluginError: If the plugin that gives one is not installed.
-        ConfigError: If a component refuses its settings.
+        ConfigError: If a component refuses its settings, or the model is absurdly large.
     """
+    import torch
+
+    # First without memory: each size is bounded, but not their products.
+    try:
+        with torch.device("meta"):
+            parameters = sum(parameter.numel() for parameter in _assemble(config).parameters())
+    except RuntimeError as error:
+        raise ConfigError(f"{config.name} cannot be built: {str(error).splitlines()[0]}") from error
+    if parameters > MAX_PARAMETERS:
+        raise ConfigError(
+            f"{config.name} would have {parameters:,} parameters; choose smaller sizes"
+        )
+    return _assemble(config)
+
+
+def _assemble(config: ModelConfig) -> Draw:
     from drawzoo.components import Encoder, Reader, Sizes, Writer
     from drawzoo.model import Draw
 

@@ -151,6 +151,13 @@ class TestOverride:
         assert changed.writer.name == "whole"
         assert config == tiny()
 
+    def test_another_component_starts_from_its_own_defaults(self, tiny):
+        """Whatever the order of the keys: nothing of the first one's settings is left."""
+        config = build(tiny()).config
+        for keys in (("encoder.name", "encoder.features"), ("encoder.features", "encoder.name")):
+            changed = override(config, {key: {"name": "conv"}.get(key[8:], 9) for key in keys})
+            assert changed.encoder == ComponentConfig(name="conv", config={"features": 9})
+
     def test_nothing_to_change(self, tiny):
         assert override(tiny(), {}) == tiny()
 

@@ -249,19 +249,25 @@ class TestClash:
         assert "say zoo-one:toy-mnist" not in str(caught.value)
 
     def test_commands_clash_too(self, install, monkeypatch):
-        monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
-        for name in ("zoo-one", "zoo-two"):
+        """With one another and with the built-in ones; the first keeps the name."""
+        for name, command in (("zoo-one", "greet"), ("zoo-two", "greet"), ("zoo-three", "list")):
             install(
                 name,
-                """
+                f"""
                 @hookimpl
                 def register_commands(cli):
-                    @cli.command()
-                    def greet():
+                    @cli.command("{command}")
+                    def run():
                         pass
                 """,
             )
-        with pytest.raises(PluginError, match="zoo-one.*zoo-two"):
+        errors = {plugin.distribution: plugin.error for plugin in installed().plugins}
+        assert errors["zoo-one"] is None
+        assert "zoo-one" in errors["zoo-two"] and "drawzoo" in errors["zoo-three"]
+        assert list(installed().commands) == ["greet"]
+        installed.cache_clear()
+        monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
+        with pytest.raises(PluginError, match="given by"):
             installed()
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import drawzoo
+from drawzoo.config import encode
 from drawzoo.errors import ConfigError, DrawzooError, OutputError, PluginError, WeightsError
 from drawzoo.weights import CONFIG, WEIGHTS, read_config, read_model, write_model
 
@@ -67,7 +68,8 @@ class TestRoundTrip:
         model = drawzoo.build(tiny(**parts))
         write_model(tmp_path, model.config, model.state_dict())
         again = read_model(tmp_path)
-        assert again.config == model.config == read_config(tmp_path)
+        assert again.config == model.config
+        assert encode(read_config(tmp_path)) == encode(model.config)
         assert not again.training
         state, expected = again.state_dict(), model.state_dict()
         assert state.keys() == expected.keys()
@@ -301,6 +303,6 @@ class TestTensors:
         (other_folder / WEIGHTS).replace(folder / WEIGHTS)
         assert "does not fit config.json" in refused(folder)
 
-    def test_nothing_left_out_of_long_lists_matters(self, folder):
+    def test_many_that_do_not_fit_are_still_one_short_line(self, folder):
         edit_tensors(folder, lambda t: t.update({f"extra{i}": torch.zeros(1) for i in range(999)}))
         assert len(refused(folder)) < 500

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from drawzoo import __version__
-from drawzoo.errors import DrawzooError, OutputError, nearest
+from drawzoo.errors import DrawzooError, OutputError, nearest, one_line
 
 __all__ = ["cli", "main"]
 
@@ -90,7 +90,7 @@ def main(args: list[str] | None = None) -> None:
 def _fail(line: str, code: int) -> int:
     if os.environ.get("DRAWZOO_DEBUG"):
         traceback.print_exc()
-    click.echo(f"Error: {line}", err=True)
+    click.echo(f"Error: {one_line(line)}", err=True)
     return code
 
 

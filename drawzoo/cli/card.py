@@ -44,7 +44,7 @@ def command(run: Path, cards: Path, manifest_path: Path | None, data: Path | Non
     from drawzoo.registry import registry
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import read_log
-    from drawzoo.weights import CONFIG, WEIGHTS, read_model
+    from drawzoo.weights import CONFIG, WEIGHTS, read_model, write_model
 
     checkpoint, log = read_checkpoint(run), read_log(run)
     if checkpoint is None or not log:
@@ -64,8 +64,7 @@ def command(run: Path, cards: Path, manifest_path: Path | None, data: Path | Non
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DrawzooError(f"cannot make the folder {folder}: {error.strerror}") from error
-    for file in (CONFIG, WEIGHTS):
-        write_atomic(folder / file, (run / file).read_bytes())
+    write_model(folder, model.config, model.state_dict())
     parameters = sum(parameter.numel() for parameter in model.parameters())
     card = model_card(
         checkpoint.config,

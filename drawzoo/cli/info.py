@@ -22,6 +22,7 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.config import to_dict
     from drawzoo.hub import HUB, LOCAL, cached, locate, shipped
     from drawzoo.manifest import manifest
+    from drawzoo.registry import registry
     from drawzoo.zoo import model_config
 
     if model.startswith((LOCAL, HUB)):
@@ -31,7 +32,7 @@ def command(model: str, as_json: bool) -> None:
         facts: dict[str, Any] = {"name": model, "source": source, "commit": commit}
         facts["config"] = to_dict(read_config(folder))
     else:
-        facts = describe(model)
+        facts = describe(registry().find("model", model))
         facts["config"] = to_dict(model_config(model))
         short = model.rpartition(":")[2]
         if published := manifest().get(short):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from drawzoo.cli.options import json_option
+
+if TYPE_CHECKING:
+    from drawzoo.registry import Entry
 
 
 @click.command
@@ -18,12 +21,15 @@ def command(pattern: str, as_json: bool) -> None:
 
     from drawzoo.cli.table import print_table
     from drawzoo.errors import UnknownNameError, nearest
+    from drawzoo.registry import registry
     from drawzoo.zoo import list_models
 
     names = list_models(pattern)
     if not names and pattern != "*":
         raise UnknownNameError(f"no model matches {pattern!r}{nearest(pattern, list_models())}")
-    rows = [describe(name) for name in names]
+    rows = [describe(entry) for entry in registry().entries("model") if entry.name in names]
+    for clash in registry().clashes():
+        click.echo(f"Note: {clash}", err=True)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -45,15 +51,13 @@ def command(pattern: str, as_json: bool) -> None:
     )
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe(entry: Entry) -> dict[str, Any]:
     """What is known of a model without loading it; figures are None where it has no weights."""
     from drawzoo.hub import cached, shipped
     from drawzoo.manifest import manifest
-    from drawzoo.registry import registry
     from drawzoo.zoo import model_config
 
-    entry = registry().find("model", name)
-    config = model_config(name)
+    config = model_config(entry.qualified)
     published = manifest().get(entry.name)
     weights = published.files["model.safetensors"] if published else None
     figures = published.figures if published else []
@@ -69,7 +73,7 @@ def describe(name: str) -> dict[str, Any]:
     if published:
         source = "cache" if cached(entry.name) else "shipped" if shipped(entry.name) else "hub"
     return {
-        "name": name,
+        "name": entry.name,
         "variant": config.variant,
         "dataset": config.dataset,
         "plugin": entry.distribution,

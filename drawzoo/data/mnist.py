@@ -44,8 +44,9 @@ class _MNIST:
             missing = [name for name in _MD5 if not (folder / name).exists()]
             if missing:
                 raise DataError(
-                    f"mnist: {folder} lacks {missing[0]}, and it cannot be had ({reason}); name "
-                    "the folder that holds MNIST/raw with --data or DRAWZOO_DATA"
+                    f"mnist: no {split} files in {folder}: {missing[0]} is missing and cannot be "
+                    f"had ({reason}); name the folder that holds MNIST/raw with --data or "
+                    "DRAWZOO_DATA"
                 ) from error
             raise DataError(
                 f"mnist: the {split} files in {folder} are damaged ({reason}); "

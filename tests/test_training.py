@@ -1,0 +1,562 @@
+"""Training: the same weights whatever happens on the way, and nothing lost."""
+
+import errno
+import itertools
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from drawzoo_draw.encoder import LSTMEncoder
+from safetensors.torch import load_file
+
+import drawzoo
+from drawzoo.cli import main
+from drawzoo.data.images import Images, load_dataset
+from drawzoo.errors import ConfigError, DataError, OutputError, TrainingError
+from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
+from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.training.log import LOG, read_log
+from drawzoo.training.loop import Trainer, learning_rate
+from drawzoo.weights import WEIGHTS
+
+TOTAL = 14
+"""Steps of a short run: three passes of four steps and a half."""
+
+SETTINGS = [
+    {},
+    {"ema_decay": 0.9},
+    {"optimizer": "adamw", "weight_decay": 0.1, "ema_decay": 0.5},
+]
+
+TINY = ("dataset=synthetic", "steps=2", "latent=2", "decoder=8", "encoder.units=8", "batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return load_dataset("synthetic", "train", Path())
+
+
+@pytest.fixture
+def images(synthetic):
+    """Of 66 images, two are left out in each pass of four batches."""
+    return synthetic._replace(pixels=synthetic.pixels[:66], labels=synthetic.labels[:66])
+
+
+@pytest.fixture
+def trainer(tiny, images, tmp_path):
+    """Makes the trainer of a short run, which goes on from the folder's checkpoint."""
+
+    def make(folder="run", images=images, parts=None, **training):
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        model = tiny(image=(1, 28, 28), dataset="synthetic", decoder=8, **(parts or {}))
+        training = {"max_steps": TOTAL, "batch_size": 16} | training
+        config = RunConfig(model, TrainingConfig(**training))
+        return Trainer(config, images, path, read_checkpoint(path))
+
+    return make
+
+
+def stop_at(trainer, step, **options):
+    """Trains until after a step, as Ctrl-C would stop it."""
+    assert not trainer.run(stop=lambda: trainer.step >= step, **options)
+    assert trainer.step == step
+
+
+def state(folder):
+    """All tensors of a run, exactly: the weights as they are used, and the checkpoint's."""
+    files = {name: load_file(folder / name) for name in (WEIGHTS, CHECKPOINT)}
+    return {
+        (file, name): (tensor.dtype, tensor.shape, tensor.numpy().tobytes())
+        for file, tensors in files.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def finite(folder):
+    return all(
+        tensor.isfinite().all()
+        for file in (WEIGHTS, CHECKPOINT)
+        for tensor in load_file(folder / file).values()
+    )
+
+
+def steps_of(folder):
+    return [record["step"] for record in read_log(folder)]
+
+
+class TestLearningRate:
+    config = TrainingConfig(learning_rate=0.01, final_learning_rate=0.1, warmup_steps=20)
+
+    def test_rises_in_a_line_then_falls_in_a_cosine(self):
+        rates = [learning_rate(self.config, step, 1020) for step in range(1020)]
+        assert rates[:20] == pytest.approx([0.01 * (i + 1) / 20 for i in range(20)])
+        assert rates[20] == pytest.approx(0.01)
+        assert rates[520] == pytest.approx((0.01 + 0.001) / 2)
+        assert rates[270] - rates[520] == pytest.approx(rates[520] - rates[770])
+        assert all(a > b for a, b in itertools.pairwise(rates[20:]))
+        assert rates[-1] == pytest.approx(0.001, rel=1e-3)
+
+    @pytest.mark.parametrize("total", [1, 2, 9, 10, 100])
+    def test_short_runs_warm_up_for_a_tenth_at_most(self, total):
+        rates = [learning_rate(self.config, step, total) for step in range(total)]
+        assert rates.index(max(rates)) <= total // 10
+        assert max(rates) == pytest.approx(0.01)
+        assert min(rates) > 0
+
+    def test_without_warm_up_or_decay(self):
+        config = TrainingConfig(learning_rate=0.5, final_learning_rate=1, warmup_steps=0)
+        assert {learning_rate(config, step, 10) for step in range(10)} == {0.5}
+
+
+class TestRepeatable:
+    @pytest.mark.parametrize("settings", SETTINGS)
+    def test_same_seed_same_weights(self, trainer, tmp_path, settings):
+        assert trainer("a", **settings).run()
+        torch.manual_seed(7)
+        # How often it is saved changes nothing.
+        assert trainer("b", **settings).run(checkpoint_steps=1)
+        assert state(tmp_path / "a") == state(tmp_path / "b")
+
+    def test_other_seed_other_weights(self, trainer, tmp_path):
+        for seed in (0, 1):
+            trainer(f"{seed}", seed=seed, max_steps=1).run()
+        assert state(tmp_path / "0") != state(tmp_path / "1")
+
+    def test_global_randomness_neither_matters_nor_moves(self, trainer):
+        before = torch.get_rng_state()
+        trainer(max_steps=2).run()
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+class TestResume:
+    @pytest.mark.parametrize("settings", SETTINGS)
+    @pytest.mark.parametrize("stops", [[1], [4], [3, 7, 13]])
+    def test_ends_as_if_nothing_had_happened(self, trainer, tmp_path, settings, stops):
+        trainer("whole", **settings).run()
+        for step in stops:
+            stop_at(trainer("parts", **settings), step)
+            assert read_checkpoint(tmp_path / "parts").step == step
+        assert trainer("parts", **settings).run()
+        assert state(tmp_path / "parts") == state(tmp_path / "whole")
+
+    def test_from_before_the_first_step(self, trainer, tmp_path):
+        trainer("whole").run()
+        trainer("parts").save()
+        assert trainer("parts").run()
+        assert state(tmp_path / "parts") == state(tmp_path / "whole")
+
+    def test_finished_run_stays(self, trainer, tmp_path):
+        trainer().run()
+        before = state(tmp_path / "run")
+        assert trainer().run()
+        assert state(tmp_path / "run") == before
+        assert steps_of(tmp_path / "run") == [TOTAL]
+
+    def test_killed_between_the_last_checkpoint_and_its_weights(self, trainer, tmp_path):
+        trainer("whole").run()
+        stop_at(trainer(), 5)
+        older = (tmp_path / "run" / WEIGHTS).read_bytes()
+        trainer().run()
+        (tmp_path / "run" / WEIGHTS).write_bytes(older)
+        trainer().run()
+        assert state(tmp_path / "run") == state(tmp_path / "whole")
+
+    def test_log_goes_on_without_a_gap_or_a_repetition(self, trainer, tmp_path):
+        folder = tmp_path / "run"
+        stop_at(trainer(), 6, checkpoint_steps=2)
+        assert steps_of(folder) == [2, 4, 6]
+        # What a kill leaves: records of steps that no checkpoint has, the last one cut short.
+        record = json.loads((folder / LOG).read_text().splitlines()[-1])
+        with (folder / LOG).open("a") as file:
+            for step in (8, 10):
+                file.write(json.dumps(record | {"step": step}) + "\n")
+            file.write('{"step": 12, "epo')
+        trainer().run(checkpoint_steps=2)
+        assert steps_of(folder) == [2, 4, 6, 8, 10, 12, 14]
+        lines = (folder / LOG).read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 10, 12, 14]
+
+    @pytest.mark.parametrize("garbage", [b"\xff\xfe\x00", b"\0" * 50, b"[]\n", b"{}\n"])
+    def test_damaged_log_does_not_stop_a_run(self, trainer, tmp_path, garbage):
+        folder = tmp_path / "run"
+        stop_at(trainer(), 6, checkpoint_steps=2)
+        with (folder / LOG).open("ab") as file:
+            file.write(garbage)
+        assert trainer().run(checkpoint_steps=2)
+        assert steps_of(folder) == [2, 4, 6, 8, 10, 12, 14]
+
+
+class TestResult:
+    def test_weights_can_be_loaded(self, trainer, tmp_path):
+        run = trainer(ema_decay=0.5)
+        run.run()
+        model = drawzoo.load(f"local-dir:{tmp_path / 'run'}")
+        assert model.config == run.config.model
+        assert model.sample(2).shape == (2, 1, 28, 28)
+
+    def test_moving_average_is_what_is_used(self, trainer, tmp_path):
+        decay, seen = 0.75, []
+        run = trainer(ema_decay=decay, max_steps=4)
+        parameter = run.model.posterior.weight
+        run.run(report=lambda _: seen.append(parameter.detach().clone()))
+        average = seen[0]
+        for value in seen[1:]:
+            average = decay * average + (1 - decay) * value
+        used = load_file(tmp_path / "run" / WEIGHTS)["posterior.weight"]
+        torch.testing.assert_close(used, average)
+        assert not torch.allclose(used, seen[-1])
+
+    def test_loss_goes_down(self, trainer, tmp_path):
+        records = []
+        run = trainer(
+            parts={"reader": "whole", "writer": "whole"}, max_steps=60, learning_rate=0.02
+        )
+        run.run(checkpoint_steps=10, report=records.append)
+        losses = [record["loss"] for record in records if "loss" in record]
+        assert losses == [record["loss"] for record in read_log(tmp_path / "run")]
+        assert len(losses) == 6
+        assert losses[-1] < losses[0] - 10
+
+    def test_log_says_how_it_went(self, trainer, tmp_path):
+        trainer(max_steps=8).run()
+        (record,) = read_log(tmp_path / "run")
+        assert record["step"] == 8 and record["epoch"] == 2
+        assert record["loss"] == record["nats"] > record["kl"] >= 0
+        assert record["gradient_norm"] > 0 and record["images_per_s"] >= 0
+        assert 0 < record["learning_rate"] <= 2e-3
+
+    def test_starts_from_the_mean_image(self, trainer, images):
+        canvas = trainer().model.initial_canvas.detach()
+        torch.testing.assert_close(canvas.sigmoid(), images.mean(), atol=0.02, rtol=0)
+
+
+class TestNotFinite:
+    def test_images_that_are_poisoned(self, trainer, images, tmp_path):
+        batches = itertools.count()
+
+        class Poisoned(Images):
+            def batch(self, index, generator=None):
+                x = super().batch(index, generator)
+                return x.fill_(float("nan")) if next(batches) >= 5 else x
+
+        trainer("whole").run(checkpoint_steps=2)
+        with pytest.raises(TrainingError, match="not finite.*learning_rate") as error:
+            trainer(images=Poisoned(*images)).run(checkpoint_steps=2)
+        folder = tmp_path / "run"
+        assert str(folder) in str(error.value) and "\n" not in str(error.value)
+        assert read_checkpoint(folder).step == 4
+        assert finite(folder)
+        trainer().run(checkpoint_steps=2)
+        assert state(folder) == state(tmp_path / "whole")
+
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+    @pytest.mark.parametrize("every", [1, 7])
+    def test_huge_learning_rate(self, trainer, tmp_path, optimizer, every):
+        run = trainer(
+            learning_rate=1e6, weight_decay=1.0, optimizer=optimizer, max_steps=60, epochs=100
+        )
+        with pytest.raises(TrainingError, match="not finite"):
+            run.run(checkpoint_steps=every)
+        folder = tmp_path / "run"
+        assert finite(folder)
+        assert read_checkpoint(folder).step < run.step
+        assert drawzoo.load(f"local-dir:{folder}")
+
+
+class TestRefusals:
+    @pytest.fixture
+    def labelled(self, monkeypatch):
+        """Makes an encoder need labels; its own loss is the label."""
+
+        def auxiliary_loss(self, context, labels):
+            return labels.float()
+
+        monkeypatch.setattr(LSTMEncoder, "needs_labels", True)
+        monkeypatch.setattr(LSTMEncoder, "auxiliary_loss", auxiliary_loss)
+
+    def test_no_labels(self, labelled, trainer, images):
+        with pytest.raises(DataError, match="needs labels.*synthetic"):
+            trainer(images=images._replace(labels=None))
+
+    def test_labels_are_those_of_the_batch(self, labelled, trainer, images, tmp_path):
+        labels = 100 + images.pixels.sum(dim=(1, 2, 3)) % 50
+        run = trainer(images=images._replace(labels=labels), max_steps=4)
+        seen = []
+        monitored = run.model.forward
+
+        def forward(x, noise, given):
+            seen.extend(given.tolist())
+            return monitored(x, noise, given)
+
+        run.model.forward = forward
+        run.run()
+        (record,) = read_log(tmp_path / "run")
+        assert len(seen) == 64 and set(seen) <= set(labels.tolist())
+        assert record["loss"] - record["nats"] == pytest.approx(sum(seen) / 64, abs=1e-2)
+
+    def test_no_labels_needed(self, trainer, images):
+        assert trainer(images=images._replace(labels=None), max_steps=1).run()
+
+    def test_batch_that_is_larger_than_the_data(self, trainer):
+        assert trainer(batch_size=66, max_steps=1).run()
+        with pytest.raises(ConfigError, match="batch of 67.*66 images.*batch_size"):
+            trainer("other", batch_size=67)
+
+    def test_images_of_another_shape(self, trainer, images):
+        with pytest.raises(ConfigError, match=r"28.*20.*image="):
+            trainer(images=images._replace(pixels=images.pixels[..., :20]))
+
+    def test_full_disk(self, trainer, tmp_path, monkeypatch):
+        trainer("whole").run()
+        folder = tmp_path / "run"
+        stop_at(trainer(), 6)
+        before = state(folder)
+
+        def full(_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        run = trainer()
+        with monkeypatch.context() as patch, pytest.raises(OutputError, match="No space left"):
+            patch.setattr(os, "fsync", full)
+            run.run(checkpoint_steps=2)
+        assert state(folder) == before
+        trainer().run()
+        assert state(folder) == state(tmp_path / "whole")
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda raw: b"",
+            lambda raw: raw[: len(raw) // 2],
+            lambda raw: b"not a checkpoint " * 100,
+            lambda raw: raw.replace(b'\\"batch_size\\": 16', b'\\"batch_size\\": -1'),
+            lambda raw: raw.replace(b'"step":"6"', b'"step":"x"'),
+            lambda raw: raw.replace(b"model/posterior.bias", b"model/posterior.bios"),
+            lambda raw: raw.replace(b"optimizer/0.step", b"optimizer/x.step"),
+        ],
+        ids=["empty", "truncated", "garbage", "config", "step", "weights", "optimizer"],
+    )
+    def test_damaged_checkpoint(self, trainer, tmp_path, damage):
+        stop_at(trainer(), 6)
+        path = tmp_path / "run" / CHECKPOINT
+        raw = path.read_bytes()
+        assert damage(raw) != raw
+        path.write_bytes(damage(raw))
+        with pytest.raises(TrainingError) as error:
+            trainer()
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def signals(self):
+        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        yield
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    @pytest.fixture
+    def train(self, tmp_path, capsys):
+        """Runs `drawzoo train`; gives its exit code and what it says."""
+
+        def run(*args, out=tmp_path / "run"):
+            with pytest.raises(SystemExit) as exit:
+                main(["train", *args, "--out", str(out)])
+            captured = capsys.readouterr()
+            assert captured.out == ""
+            return exit.value.code, captured.err
+
+        return run
+
+    tiny = ("draw-mnist", *itertools.chain(*(("--set", item) for item in TINY)))
+    new = (*tiny, "--max-steps", "4")
+
+    def test_trains_and_resumes(self, train, tmp_path):
+        code, text = train(*self.new)
+        assert code == 0 and "step 0 of 4" in text and f"local-dir:{tmp_path / 'run'}" in text
+        before = state(tmp_path / "run")
+        for args in (("--resume",), ("--resume", *self.new), ("--resume", "--max-steps", "4")):
+            code, text = train(*args)
+            assert code == 0 and "step 4 of 4" in text
+        assert state(tmp_path / "run") == before
+
+    def test_run_is_not_overwritten(self, train, tmp_path):
+        train(*self.new)
+        before = state(tmp_path / "run")
+        code, text = train(*self.new)
+        assert code == 2 and "--resume" in text and text.count("\n") == 1
+        assert state(tmp_path / "run") == before
+
+    @pytest.mark.parametrize(
+        "key, value",
+        [
+            ("learning_rate", "0.5"),
+            ("max_steps", "5"),
+            ("seed", "1"),
+            ("latent", "3"),
+            ("encoder.units", "9"),
+            ("optimizer", "adamw"),
+        ],
+    )
+    def test_resume_with_other_settings(self, train, key, value):
+        train(*self.new)
+        for args in (("--resume",), ("--resume", *self.new)):
+            code, text = train(*args, "--set", f"{key}={value}")
+            assert code == ConfigError.exit_code
+            assert text.startswith("Error: ") and text.count("\n") == 1
+            assert key.rpartition(".")[2] in text and value in text
+
+    def test_resume_of_another_model(self, train):
+        train(*self.new)
+        code, text = train("model3-mnist", "--resume")
+        assert code == ConfigError.exit_code and "another" in text
+
+    def test_resume_without_a_checkpoint(self, train, tmp_path):
+        code, text = train("--resume")
+        assert code == 2 and str(tmp_path / "run") in text and text.count("\n") == 1
+        assert train("--resume", *self.new)[0] == 0
+
+    def test_damaged_checkpoint(self, train, tmp_path):
+        train(*self.new)
+        path = tmp_path / "run" / CHECKPOINT
+        path.write_bytes(path.read_bytes()[:-1])
+        code, text = train("--resume")
+        assert code == TrainingError.exit_code
+        assert text.startswith("Error: ") and text.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "args, code, word",
+        [
+            ((), 2, "drawzoo list"),
+            (("draw-mnits",), 4, "draw-mnist"),
+            (("missing.json",), 3, "missing.json"),
+            (("draw-mnist", "--set", "steps"), 2, "KEY=VALUE"),
+            (("draw-mnist", "--set", "stepz=3"), 3, "steps"),
+            (("draw-mnist", "--set", "learning_rat=3"), 3, "learning_rate"),
+            (("draw-mnist", "--set", "learning_rate=fast"), 3, "learning_rate"),
+            (("draw-mnist", "--set", "learning_rate=NaN"), 3, "learning_rate"),
+            (("draw-mnist", "--set", "learning_rate=-1"), 3, "learning_rate"),
+            (("draw-mnist", "--set", "weight_decay=NaN"), 3, "weight_decay"),
+            (("draw-mnist", "--set", "optimizer=sgd"), 3, "optimizer"),
+            (("draw-mnist", "--set", "encoder.unitz=3"), 3, "units"),
+            (("draw-mnist", "--set", "encodr.units=3"), 3, "encoder"),
+            (("draw-mnist", "--set", "dataset=mnits"), 4, "mnist"),
+            (("draw-mnist", "--set", "dataset=synthetic", "--set", "batch_size=3000"), 3, "2000"),
+            (("draw-mnist", "--set", "dataset=synthetic", "--set", "image=[3,8,8]"), 3, "image"),
+            (("draw-mnist", "--device", "nowhere"), 3, "--device nowhere"),
+            (("draw-mnist", "--epochs", "0"), 2, "--epochs"),
+            (("draw-mnist", "--seed", "-1"), 2, "--seed"),
+            (("draw-mnist", "--seed", str(2**70)), 3, "seed"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_wrong_arguments(self, train, args, code, word):
+        found, text = train(*args)
+        assert found == code
+        assert text.startswith("Error: ") and text.count("\n") == 1
+        assert word in text
+
+    def test_folder_that_cannot_be_made(self, train, tmp_path):
+        (tmp_path / "file").touch()
+        code, text = train(*self.new, out=tmp_path / "file" / "run")
+        assert code == OutputError.exit_code and text.count("\n") == 1
+
+    def test_config_file(self, train, tmp_path):
+        train(*self.new)
+        name = str(tmp_path / "run" / "config.json")
+        settings = ("--max-steps", "4", "--set", "batch_size=16")
+        assert train(name, *settings, out=tmp_path / "again")[0] == 0
+        assert state(tmp_path / "again") == state(tmp_path / "run")
+
+    def test_interruption_saves_and_says_how_to_go_on(self, tmp_path, train):
+        folder = tmp_path / "a run"
+        args = [*self.tiny, "--max-steps", "100000", "--out", str(folder)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "drawzoo", "train", *args, "--checkpoint-steps", "100000"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert "step 0 of" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, text = process.communicate(timeout=60)
+        assert process.returncode == 130 and out == ""
+        assert text.count("\n") == 1 and "Traceback" not in text
+        step = read_checkpoint(folder).step
+        assert step >= 1 and f"step {step} of" in text
+        assert steps_of(folder)[-1] == step
+        drawzoo.load(f"local-dir:{folder}")
+        words = shlex.split(text.partition("go on with:")[2])
+        assert words == ["drawzoo", "train", "--resume", "--out", str(folder)]
+
+
+# One process imports torch; each run is a child of it, with a command line of its own.
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+from drawzoo.cli import main
+from drawzoo.training.checkpoint import read_checkpoint
+
+folder, steps, args = Path(sys.argv[1]), ["--max-steps", sys.argv[2]], sys.argv[3:]
+
+def start(*more):
+    child = os.fork()
+    if child == 0:
+        main(["train", *args, *steps, *more])
+    return child
+
+def size():
+    log = folder / "killed" / "log.jsonl"
+    return log.stat().st_size if log.exists() else 0
+
+def end(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+try:  # What is slow the first time.
+    main(["train", *args, "--max-steps", "1", "--out", str(folder / "first")])
+except SystemExit as done:
+    assert done.code == 0
+began = time.monotonic()
+assert end(start("--out", str(folder / "whole"))) == 0
+took = time.monotonic() - began
+chance = random.Random(0)
+for _ in range(5):
+    before = size()
+    child = start("--resume", "--out", str(folder / "killed"))
+    while size() == before:
+        time.sleep(0.001)
+    time.sleep(chance.uniform(0, 0.1) * took)
+    os.kill(child, signal.SIGKILL)
+    assert end(child) in (-signal.SIGKILL, 0)
+    checkpoint = read_checkpoint(folder / "killed")
+    print(checkpoint.step if checkpoint else 0)
+assert end(start("--resume", "--out", str(folder / "killed"))) == 0
+"""
+
+
+def test_resume_is_exact_after_kills(tmp_path):
+    args = [*TestCommand.tiny, "--set", "ema_decay=0.9", "--checkpoint-steps", "3"]
+    result = subprocess.run(
+        [sys.executable, "-c", KILLER, str(tmp_path), "60", *args],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    steps = [int(line) for line in result.stdout.split()]
+    assert steps == sorted(steps)
+    assert any(0 < step < 60 for step in steps), steps
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert (killed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert state(killed) == state(whole)
+    logged = steps_of(killed)
+    assert logged == sorted(set(logged)) and logged[-1] == 60
+    left = {path.name for path in killed.iterdir() if not path.name.startswith(".")}
+    assert left == {path.name for path in whole.iterdir()}
