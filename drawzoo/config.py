@@ -25,6 +25,7 @@ __all__ = [
     "decode",
     "encode",
     "override",
+    "parse_json",
     "to_dict",
 ]
 
@@ -121,6 +122,15 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
     Raises:
         ConfigError: If it is not JSON, or not a `kind`.
     """
+    return convert(parse_json(raw, where), kind, where)
+
+
+def parse_json(raw: bytes, where: str) -> Any:
+    """Reads JSON of bounded length in which no key is there twice.
+
+    Raises:
+        ConfigError: If it is anything else.
+    """
     if len(raw) > MAX_JSON_BYTES:
         raise ConfigError(f"{where}: {len(raw):,} bytes are too many for a configuration")
     try:
@@ -129,7 +139,7 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
         json.loads(raw, object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: not JSON ({error})") from None
-    return convert(data, kind, where)
+    return data
 
 
 def convert(data: Any, kind: type[C], where: str = "configuration") -> C:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -27,7 +28,6 @@ __all__ = [
     "HUB",
     "LOCAL",
     "MAX_WEIGHTS_BYTES",
-    "SOURCES",
     "Address",
     "Located",
     "Preview",
@@ -35,8 +35,10 @@ __all__ = [
     "copy_to",
     "locate",
     "parse_address",
+    "parse_repository",
     "preview",
     "published_model",
+    "repository_folder",
     "shipped",
     "snapshot",
 ]
@@ -45,11 +47,14 @@ log = logging.getLogger("drawzoo")
 
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
-SOURCES = ("auto", "hub", "shipped")
 Source = Literal["local-dir", "cache", "hub", "shipped"]
 
 MAX_WEIGHTS_BYTES = 1 << 30
 """Longer weights are refused, and not even fetched from a stranger."""
+
+# In a wheel the cards lie inside the package, in a checkout beside it.
+_PACKAGE = Path(__file__).parent
+_CARDS = (_PACKAGE / "model_cards", _PACKAGE.parent / "model_cards")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ADDRESS = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.A)
@@ -203,9 +208,25 @@ def parse_address(name: str) -> Address:
     return Address(match[1], match[2] or "main")
 
 
+def parse_repository(name: str) -> str:
+    """`name`, if it is of the form user/repo.
+
+    Raises:
+        UnknownNameError: If it is not.
+    """
+    if "@" in name or ":" in name:
+        raise UnknownNameError(f"{name!r} is no repository; say user/repo")
+    return parse_address(f"{HUB}{name}").repository
+
+
+def repository_folder(repository: str, cache: Path) -> Path:
+    """The folder in which the Hub's client keeps a repository."""
+    return cache / f"models--{repository.replace('/', '--')}"
+
+
 def snapshot(repository: str, commit: str, cache: Path) -> Path:
     """The folder in which the Hub's client puts a repository's files of a commit."""
-    return cache / f"models--{repository.replace('/', '--')}" / "snapshots" / commit
+    return repository_folder(repository, cache) / "snapshots" / commit
 
 
 def cached(name: str, cache: Path | None = None) -> Path | None:
@@ -219,12 +240,7 @@ def cached(name: str, cache: Path | None = None) -> Path | None:
 
 def shipped(name: str) -> Path | None:
     """The folder of the copy that ships with the package, if there is one."""
-    package = Path(__file__).parent
-    # In a wheel the cards lie inside the package, in a checkout beside it.
-    for place in (package / "model_cards", package.parent / "model_cards"):
-        if (place / name).is_dir():
-            return place / name
-    return None
+    return next((place / name for place in _CARDS if (place / name).is_dir()), None)
 
 
 def published_model(name: str) -> tuple[str, Published]:
@@ -323,10 +339,11 @@ def _checked_folder(text: str) -> Path:
     folder = Path(text).expanduser()
     if not folder.is_dir():
         raise WeightsError(f"there is no folder {folder}")
-    root = folder.resolve()
+    root = os.path.realpath(folder)
     for file in (CONFIG, WEIGHTS):
         path = folder / file
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+        # Unlike Path.resolve, realpath does not stumble over a link to itself.
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
             raise WeightsError(f"{path} is a link out of the folder; put the file itself there")
         if path.exists() and not path.is_file():
             raise WeightsError(f"{path} is no regular file; put the file itself there")

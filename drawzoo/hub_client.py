@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from drawzoo import __version__
 from drawzoo.errors import DrawzooError, HubError, OutputError, WeightsError
 
-__all__ = ["PATIENCE", "Report", "fetch", "hub_errors", "resolve", "size_of"]
+__all__ = ["ABOUT", "PATIENCE", "Report", "fetch", "hub_errors", "resolve", "size_of"]
 
 PATIENCE = 4.0
 """Seconds in which the Hub must give its first answer."""
@@ -25,9 +25,10 @@ PATIENCE = 4.0
 Report = Callable[[int], None]
 """Is told the number of bytes that have just arrived."""
 
-T = TypeVar("T")
+ABOUT: dict[str, Any] = {"library_name": "drawzoo", "library_version": __version__}
+"""Who asks."""
 
-_ABOUT: dict[str, Any] = {"library_name": "drawzoo", "library_version": __version__}
+T = TypeVar("T")
 
 
 def resolve(repository: str, revision: str, cache: Path) -> str:
@@ -40,7 +41,7 @@ def resolve(repository: str, revision: str, cache: Path) -> str:
     """
     from huggingface_hub import HfApi
 
-    api = HfApi(token=False, **_ABOUT)
+    api = HfApi(token=False, **ABOUT)
 
     def ask(**options: Any) -> str:
         found = api.resolve_revision(repository, revision=revision, cache_dir=cache, **options)
@@ -66,7 +67,7 @@ def size_of(repository: str, commit: str, file: str) -> int | None:
     url = hf_hub_url(repository, file, revision=commit)
 
     def ask() -> int | None:
-        return get_hf_file_metadata(url, token=False, timeout=PATIENCE, **_ABOUT).size
+        return get_hf_file_metadata(url, token=False, timeout=PATIENCE, **ABOUT).size
 
     with hub_errors(repository, commit, file):
         return _within(PATIENCE, ask)
@@ -107,7 +108,7 @@ def fetch(
                 cache_dir=cache,
                 token=False,
                 tqdm_class=_counter(limit, report, _too_long(repository, commit, file, limit)),
-                **_ABOUT,
+                **ABOUT,
             )
         )
     if path.parent.name != commit:
@@ -144,6 +145,9 @@ def hub_errors(repository: str, revision: str, file: str | None = None) -> Itera
 def _explain(error: Exception, what: str, repository: str, revision: str) -> DrawzooError:
     from huggingface_hub import errors
 
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+        # What stops an upload is wrapped.
+        return _explain(error.__cause__, what, repository, revision)
     offline = (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError)
     if isinstance(error, (*offline, errors.RevisionResolutionError)):
         # The client wraps the reason, twice at times.
@@ -168,7 +172,10 @@ def _explain(error: Exception, what: str, repository: str, revision: str) -> Dra
         )
     if isinstance(error, OSError) and error.errno is not None:
         return OutputError(f"{what}: {error.strerror}; make room, or choose another HF_HOME")
-    return HubError(f"{what}: the Hub cannot be reached ({_line(error)})")
+    # The library under the client has changed more than once; its errors are told by their names.
+    if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
+        return HubError(f"{what}: the Hub cannot be reached ({_line(error)})")
+    return HubError(f"{what}: the Hub's client failed ({_line(error)})")
 
 
 def _refusal(status: int) -> str:

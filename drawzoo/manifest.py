@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,7 @@ __all__ = [
     "CARD",
     "CONFIG",
     "FILES",
+    "MANIFEST",
     "WEIGHTS",
     "Figure",
     "Pin",
@@ -28,6 +28,7 @@ __all__ = [
     "manifest",
     "mismatch",
     "pin",
+    "read_manifest",
     "verify",
     "write_manifest",
 ]
@@ -35,6 +36,9 @@ __all__ = [
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
+MANIFEST = Path(__file__).with_name("manifest.json")
+"""The manifest of this version."""
+
 FILES = (CONFIG, WEIGHTS, CARD)
 """The files of a published model; no other is ever fetched or read."""
 
@@ -80,14 +84,22 @@ class _Manifest(Config, frozen=True):
 @functools.cache
 def manifest() -> dict[str, Published]:
     """Model name → its published weights."""
-    raw = (files("drawzoo") / "manifest.json").read_bytes()
-    return decode(raw, _Manifest, "manifest.json").models
+    return read_manifest(MANIFEST)
+
+
+def read_manifest(path: Path) -> dict[str, Published]:
+    """The models of a manifest file, none if it does not exist yet.
+
+    Raises:
+        ConfigError: If it is no manifest.
+    """
+    raw = path.read_bytes() if path.exists() else b'{"models": {}}'
+    return decode(raw, _Manifest, str(path)).models
 
 
 def write_manifest(path: Path, name: str, published: Published) -> None:
     """Adds or replaces a model's entry in a manifest file, which need not exist yet."""
-    raw = path.read_bytes() if path.exists() else b'{"models": {}}'
-    models = {**decode(raw, _Manifest, str(path)).models, name: published}
+    models = {**read_manifest(path), name: published}
     write_atomic(path, encode(_Manifest(dict(sorted(models.items())))))
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode
+from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode, parse_json
 from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.files import write_atomic
 from drawzoo.hub import MAX_WEIGHTS_BYTES
@@ -65,6 +65,7 @@ def read_model(folder: Path) -> Draw:
     path = folder / WEIGHTS
     expected = _expected(folder / CONFIG, config)
     try:
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             _compare(path, expected, file)
         tensors = load_file(path)
@@ -95,6 +96,19 @@ def _expected(path: Path, config: ModelConfig) -> dict[str, Tensor]:
             "read; choose smaller sizes"
         )
     return expected
+
+
+def _check_header(path: Path) -> None:
+    """Refuses a header with a name in it twice, of which safetensors takes the last."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(min(size, MAX_JSON_BYTES + 1))
+    try:
+        parse_json(header, "header")
+    except ConfigError as error:
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}); get it again"
+        ) from None
 
 
 def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:

@@ -112,3 +112,53 @@ def double(tiny):
         return model
 
     return make
+
+
+@pytest.fixture
+def models(monkeypatch, loopback, tiny, tmp_path):
+    """Two small models, which ship and are on the Hub: name → folder."""
+    import drawzoo
+    from drawzoo import hub, manifest
+    from drawzoo.config import override
+    from drawzoo.manifest import CARD, FILES, Figure, Published, pin
+    from drawzoo.weights import write_model
+
+    path, folders = tmp_path / "manifest.json", {}
+    for name in ("draw-mnist", "model3-mnist"):
+        folder = folders[name] = tmp_path / "shipped" / name
+        folder.mkdir(parents=True)
+        # A model's variant is the first part of its name.
+        config = override(tiny(), {"variant": name.removesuffix("-mnist")})
+        model = drawzoo.build(config)
+        write_model(folder, model.config, model.state_dict())
+        (folder / CARD).write_text(f"# {name}\n")
+        figure = Figure(name, "mnist", "test", "bound", 1, 1.0, 0.0, 0.0, 0.5, 0.5, 0)
+        files = {file.name: file.read_bytes() for file in folder.iterdir()}
+        published = Published(
+            repository=f"user/{name}",
+            commit=loopback.commit(f"user/{name}", files),
+            parameters=1,
+            files={file: pin(folder / file) for file in FILES},
+            figures=[figure],
+        )
+        manifest.write_manifest(path, name, published)
+    monkeypatch.setattr(manifest, "MANIFEST", path)
+    monkeypatch.setattr(hub, "_CARDS", (tmp_path / "shipped",))
+    manifest.manifest.cache_clear()
+    yield folders
+    manifest.manifest.cache_clear()
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command line in this process: its exit code, lines on stdout, text on stderr."""
+    from drawzoo.cli import main
+
+    def run(*args):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return exit.value.code, out.splitlines(), err
+
+    return run

@@ -11,50 +11,11 @@ import pytest
 
 import drawzoo
 from drawzoo import hub, manifest
-from drawzoo.cli import main
 from drawzoo.hub import cached, snapshot
-from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, Published, pin
+from drawzoo.manifest import CONFIG, FILES, WEIGHTS
 from drawzoo.paths import hub_cache
-from drawzoo.weights import write_model
 
 NAMES = ("draw-mnist", "model3-mnist")
-
-
-@pytest.fixture
-def models(monkeypatch, loopback, tiny, tmp_path):
-    """Two small models, which ship and are on the Hub: name → folder."""
-    entries, folders = {}, {}
-    for name in NAMES:
-        folder = folders[name] = tmp_path / "shipped" / name
-        folder.mkdir(parents=True)
-        model = drawzoo.build(tiny())
-        write_model(folder, model.config, model.state_dict())
-        (folder / CARD).write_text(f"# {name}\n")
-        entries[name] = Published(
-            repository=f"user/{name}",
-            commit=loopback.commit(f"user/{name}", contents(folder)),
-            parameters=1,
-            files={file: pin(folder / file) for file in FILES},
-            figures=[],
-        )
-    monkeypatch.setattr(hub, "manifest", lambda: entries)
-    monkeypatch.setattr(manifest, "manifest", lambda: entries)
-    monkeypatch.setattr(hub, "shipped", folders.get)
-    return folders
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs the command line in this process: its exit code, lines on stdout, text on stderr."""
-
-    def run(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return exit.value.code, out.splitlines(), err
-
-    return run
 
 
 def contents(folder):
@@ -188,20 +149,15 @@ class TestProcess:
     """As a user runs it, with settings in the environment."""
 
     @pytest.fixture
-    def start(self, models, tmp_path):
-        raw = tmp_path / "manifest.json"
-        for name, published in hub.manifest().items():
-            manifest.write_manifest(raw, name, published)
+    def start(self, models):
         code = (
-            "import pathlib, sys; from drawzoo import hub, manifest as m; from drawzoo.cli import "
-            "main; from drawzoo.config import decode; models = decode(pathlib.Path(sys.argv[1])"
-            ".read_bytes(), m._Manifest, '').models; hub.manifest = m.manifest = lambda: models; "
-            "main(sys.argv[2:])"
+            "import pathlib, sys; from drawzoo import manifest; from drawzoo.cli import main; "
+            "manifest.MANIFEST = pathlib.Path(sys.argv[1]); main(sys.argv[2:])"
         )
 
         def start(*args, **env):
             return subprocess.Popen(
-                [sys.executable, "-c", code, raw, *args],
+                [sys.executable, "-c", code, manifest.MANIFEST, *args],
                 env=os.environ | env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
