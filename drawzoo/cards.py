@@ -19,8 +19,8 @@ LICENCE = "mit"
 _TEXT = """\
 # {name}
 
-{summary}. A DRAW model (Gregor et al., 2015) of the [drawzoo](https://pypi.org/project/drawzoo/)
-model zoo: it draws an image in {steps} steps on a canvas of {size} pixels.
+{summary}. A DRAW model (Gregor et al., 2015) of the drawzoo model zoo: it draws an
+image in {steps} steps on a canvas of {size} pixels.
 
 | component | | settings |
 |---|---|---|
@@ -143,10 +143,10 @@ def model_card(
         dataset=model.dataset,
         epochs=f"{log[-1]['epoch']:g}",
         seed=run.training.seed,
-        hours=f"{seconds / 3600:.1f} hours by its log",
+        hours=f"{seconds / 3600:.1f} hours of computation by its log",
         command=training_command(run),
         settings=_settings(run.training),
-        curve="\n".join(f"| {r['epoch']:g} | {r['nats']:.2f} |" for r in _curve(log)),
+        curve="\n".join(f"| {r['epoch']:.0f} | {r['nats']:.2f} |" for r in _curve(log)),
         files="\n".join(f"| `{name}` | {p.bytes:,} | `{p.sha256}` |" for name, p in files.items()),
     )
     return f"---\n{_metadata(model, figures).to_yaml()}\n---\n\n{text}"

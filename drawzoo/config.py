@@ -101,8 +101,8 @@ class ModelConfig(Config, frozen=True, kw_only=True):
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """`config` as plain dictionaries, lists, strings and numbers."""
-    result: dict[str, Any] = msgspec.to_builtins(config)
+    """`config` as JSON would give it back: dictionaries, lists, strings and numbers."""
+    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config))
     return result
 
 

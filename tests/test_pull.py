@@ -145,6 +145,22 @@ class TestPull:
         assert "expected" in said and said.count("\n") == 1
 
 
+def test_list_and_info_say_where_a_model_is_and_fetch_nothing(run, models, loopback):
+    def source():
+        code, lines, _ = run("list", NAMES[0], "--json")
+        assert code == 0
+        return json.loads("\n".join(lines))[0]["source"]
+
+    assert source() == "shipped"
+    folder = hub.locate(NAMES[0]).folder
+    loopback.requests.clear()
+    assert source() == "cache"
+    for name, found in zip(NAMES, (folder, models[NAMES[1]]), strict=True):
+        code, lines, _ = run("info", name, "--json")
+        assert (code, json.loads("\n".join(lines))["folder"]) == (0, str(found))
+    assert loopback.requests == []
+
+
 class TestProcess:
     """As a user runs it, with settings in the environment."""
 

@@ -548,6 +548,8 @@ def test_resume_is_exact_after_kills(tmp_path):
         capture_output=True,
         text=True,
         timeout=300,
+        # Threads of OpenMP do not survive a fork.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert result.returncode == 0, result.stderr
     steps = [int(line) for line in result.stdout.split()]

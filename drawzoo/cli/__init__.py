@@ -74,6 +74,7 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> None:
     """Runs the command line, and turns every error into one line and an exit code."""
     warnings.showwarning = _warn
+    stdout = sys.stdout
     try:
         code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
         sys.stdout.flush()
@@ -86,6 +87,10 @@ def main(args: list[str] | None = None) -> None:
         code = _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         code = _fail("interrupted", 130)
+    except SystemExit as error:
+        # So click (which then replaces stdout) and rich leave when the reader of it has gone.
+        gone = sys.stdout is not stdout or isinstance(error.__context__, BrokenPipeError)
+        code = 0 if gone else error.code
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,7 @@ from drawzoo.cli.options import check_device, data_option, json_option
 @click.option("--dataset", help="Dataset. [the one the model was trained on]")
 @click.option("--split", default="test", show_default=True, help="Split of the dataset.")
 @click.option("--protocol", type=click.Choice(["bound"]), default="bound", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @data_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @json_option

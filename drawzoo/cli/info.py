@@ -50,13 +50,13 @@ def command(model: str, as_json: bool) -> None:
                 click.echo(line)
         elif key == "files":
             for name, pin in value.items():
-                click.echo(f"{name:12} {pin['bytes']:,} bytes, SHA-256 {pin['sha256']}")
+                click.echo(f"{name:18} {pin['bytes']:,} bytes, SHA-256 {pin['sha256']}")
         elif key == "figures":
             for figure in value:
                 click.echo(
-                    f"{figure['protocol']:12} {figure['nats_mean']} ± {figure['nats_stderr']} nats "
+                    f"{figure['protocol']:18} {figure['nats_mean']} ± {figure['nats_stderr']} nats "
                     f"({figure['images']:,} images of {figure['dataset']} {figure['split']}, "
                     f"seed {figure['seed']})"
                 )
         elif value is not None:
-            click.echo(f"{key:12} {value}")
+            click.echo(f"{key:18} {value}")

@@ -42,6 +42,7 @@ def command(
     The same seed gives the same drawings; fewer --steps give an earlier stage of them.
     """
     import sys
+    import warnings
 
     from drawzoo.files import check_writable, write_atomic
 
@@ -70,8 +71,11 @@ def command(
         from drawzoo.render.animation import gif as animate
 
         # The first images of the same seed are the same drawings.
-        drawing = loaded.draw(
-            min(num, GIF_NUM), steps=steps, generator=torch.Generator().manual_seed(seed)
-        )
+        with warnings.catch_warnings():
+            # What there is to say has been said above.
+            warnings.simplefilter("ignore")
+            drawing = loaded.draw(
+                min(num, GIF_NUM), steps=steps, generator=torch.Generator().manual_seed(seed)
+            )
         write_atomic(gif, animate(drawing))
         click.echo(f"{min(num, GIF_NUM)} of them, step by step, in {gif}", err=True)

@@ -131,11 +131,16 @@ def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
     import torch
 
     from drawzoo.config import override
+    from drawzoo.errors import ConfigError, nearest
     from drawzoo.training.config import RunConfig
     from drawzoo.zoo import build
 
     training = {k: v for k, v in changes.items() if k in config.training.__struct_fields__}
     model = {k: v for k, v in changes.items() if k not in training}
+    known = {*config.training.__struct_fields__, *config.model.__struct_fields__}
+    for key in model:
+        if (head := key.partition(".")[0]) not in known:
+            raise ConfigError(f"--set {key}: there is no setting {head!r}{nearest(head, known)}")
     changed = override(config.model, model)
     with torch.device("meta"):
         changed = build(changed).config
@@ -152,6 +157,8 @@ def _train(
     checkpoint_steps: int,
     tensorboard: bool,
 ) -> None:
+    import shlex
+
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import training_progress
     from drawzoo.data.images import load_dataset
@@ -187,9 +194,11 @@ def _train(
             report=report,
         )
     if not done:
+        again = ["drawzoo", "train", "--resume", "--out", str(out)]
+        again += ["--data", str(data)] if data else []
         click.echo(
             f"stopped and saved at step {trainer.step} of {trainer.total}; "
-            f"go on with: drawzoo train --resume --out {out}" + (f" --data {data}" if data else ""),
+            f"go on with: {shlex.join(again)}",
             err=True,
         )
         raise SystemExit(130)

@@ -6,6 +6,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -42,6 +43,10 @@ class _MNIST:
             # torchvision raises RuntimeError, ValueError, OSError and AssertionError here.
             reason = (str(error).splitlines() or [type(error).__name__])[-1]
             missing = [name for name in _MD5 if not (folder / name).exists()]
+            for made in (folder, folder.parent, root):
+                # torchvision makes the folders before it knows whether there is a network.
+                with contextlib.suppress(OSError):
+                    made.rmdir()
             if missing:
                 raise DataError(
                     f"mnist: no {split} files in {folder}: {missing[0]} is missing and cannot be "

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -93,9 +92,7 @@ def _differences(saved: Any, asked: Any, key: str = "") -> list[tuple[str, Any, 
             below = f"{key}.{name}" if key else name
             found += _differences(saved.get(name), asked.get(name), below)
         return found
-    # A tuple comes back from JSON as a list.
-    same = msgspec.json.encode(saved) == msgspec.json.encode(asked)
-    return [] if same else [(key, saved, asked)]
+    return [] if saved == asked else [(key, saved, asked)]
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

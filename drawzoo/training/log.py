@@ -16,17 +16,20 @@ LOG = "log.jsonl"
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run's log; a last line cut short by a kill is left out."""
-    records = []
+    """The records of a run's log, up to the first line that a kill or a crash has damaged."""
+    records: list[dict[str, Any]] = []
     try:
-        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+        lines = (folder / LOG).read_bytes().splitlines()
     except FileNotFoundError:
         return []
     for line in lines:
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             break
+        if not isinstance(record, dict) or "step" not in record:
+            break
+        records.append(record)
     return records
 
 
@@ -41,10 +44,6 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
-        kept = [record for record in read_log(folder) if record["step"] <= step]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_atomic(folder / LOG, text.encode())
-        self._file = (folder / LOG).open("a", encoding="utf-8")
         self._board = None
         if tensorboard:
             try:
@@ -54,6 +53,10 @@ class RunLog:
                     "TensorBoard is not installed; pip install 'drawzoo[tensorboard]'"
                 ) from None
             self._board = SummaryWriter(str(folder), purge_step=step)
+        kept = [record for record in read_log(folder) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomic(folder / LOG, text.encode())
+        self._file = (folder / LOG).open("a", encoding="utf-8")
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends a record, which has a `step`."""

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError, DataError, TrainingError
 from drawzoo.training.checkpoint import (
+    CHECKPOINT,
     Checkpoint,
     optimizer_tensors,
     restore_optimizer,
@@ -125,9 +126,9 @@ class Trainer:
         Raises:
             TrainingError: If loss or gradients are not finite; the last checkpoint is kept.
         """
-        if self.step == 0:
-            self.save()
         with RunLog(self.folder, self.step, tensorboard=tensorboard) as log:
+            if self.step in (0, self.total):
+                self.save()
             sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
             while self.step < self.total:
                 sums += self._train_step()
@@ -154,20 +155,31 @@ class Trainer:
     def save(self) -> None:
         """Writes the checkpoint, and the weights as a model that can be loaded."""
         model = self.model.state_dict()
-        average = {} if self.average is None else self.average.module.state_dict()
+        # Until the first step there is nothing to average.
+        average = {}
+        if self.average is not None and self.step > 0:
+            average = self.average.module.state_dict()
+        # The weights first: a run that is killed in between goes on from the checkpoint before,
+        # and writes both again.
+        write_model(self.folder, self.config.model, average or model)
         write_checkpoint(
             self.folder,
             Checkpoint(self.config, self.step, model, optimizer_tensors(self.optimizer), average),
         )
-        write_model(self.folder, self.config.model, average if average and self.step else model)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
-        self.model.load_state_dict(checkpoint.model)
-        restore_optimizer(self.optimizer, checkpoint.optimizer)
-        if self.average is not None:
-            self.average.module.load_state_dict(checkpoint.average)
-            self.average.n_averaged.fill_(checkpoint.step)
+        try:
+            self.model.load_state_dict(checkpoint.model)
+            restore_optimizer(self.optimizer, checkpoint.optimizer)
+            if self.average is not None and self.step > 0:
+                self.average.module.load_state_dict(checkpoint.average)
+                self.average.n_averaged.fill_(checkpoint.step)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"{self.folder / CHECKPOINT} does not fit its own configuration ({error}); start "
+                "anew in another folder"
+            ) from error
 
     def _check_images(self) -> None:
         model, shape = self.model, tuple(self.images.pixels.shape[1:])
