@@ -128,9 +128,16 @@ def hub_errors(repository: str, revision: str, file: str | None = None) -> Itera
         OutputError: If the disk is to blame.
     """
     from huggingface_hub.utils import logging as client_logging
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
 
-    verbosity = client_logging.get_verbosity()
+    verbosity, bars = client_logging.get_verbosity(), not are_progress_bars_disabled()
     client_logging.set_verbosity(logging.CRITICAL)
+    if bars:
+        disable_progress_bars()
     try:
         yield
     except DrawzooError:
@@ -140,6 +147,8 @@ def hub_errors(repository: str, revision: str, file: str | None = None) -> Itera
         raise _explain(error, what, repository, revision) from error
     finally:
         client_logging.set_verbosity(verbosity)
+        if bars:
+            enable_progress_bars()
 
 
 def _explain(error: Exception, what: str, repository: str, revision: str) -> DrawzooError:

@@ -56,6 +56,7 @@ class TestPublish:
         assert entry["files"] == {file: msgspec.to_builtins(pin(folder / file)) for file in FILES}
         assert read_manifest(manifest.MANIFEST)[NAME].repository == f"user/{NAME}"
         assert TOKEN not in line + said
+        assert said.count("\n") == 1  # the client's own bars are not shown
 
     def test_again_makes_no_commit(self, run, loopback, folder):
         _, first, _ = run("publish", NAME, "--repo", REPOSITORY)

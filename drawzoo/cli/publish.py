@@ -42,6 +42,7 @@ def command(
 
     import msgspec
 
+    from drawzoo.cli.progress import progress
     from drawzoo.files import write_atomic
     from drawzoo.hub import parse_repository, shipped
     from drawzoo.manifest import CARD, FILES, MANIFEST, read_manifest, write_manifest
@@ -59,7 +60,7 @@ def command(
         targets = {name: f"{namespace}/{name}" for name in read_manifest(path) if shipped(name)}
     # All are checked before the first is published.
     candidates = [(candidate(name, path), parse_repository(to)) for name, to in targets.items()]
-    for found, repository in candidates:
+    for found, repository in progress(candidates, "publish"):
         if dry_run:
             entry = msgspec.structs.replace(found.entry, repository=repository, commit=None)
             for file in FILES:
