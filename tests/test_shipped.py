@@ -14,6 +14,7 @@ from drawzoo.weights import read_config, read_model
 from drawzoo.zoo import build, model_config
 
 ROOT = Path(__file__).parent.parent
+REAL = os.environ.get("DRAWZOO_TEST_DATA")
 NAMES = sorted(manifest())
 
 
@@ -68,14 +69,13 @@ class TestModel:
         assert unsure[-1] < unsure[len(unsure) // 2] < unsure[0]
 
     @pytest.mark.slow
-    @pytest.mark.skipif("DRAWZOO_DATA" not in os.environ, reason="needs DRAWZOO_DATA")
+    @pytest.mark.skipif(REAL is None, reason="needs DRAWZOO_TEST_DATA, a folder with MNIST/raw")
     def test_figures_are_reproduced(self, name):
         from drawzoo.data.images import load_dataset
         from drawzoo.evaluation import evaluate_bound
-        from drawzoo.paths import data_root
 
         for figure in manifest()[name].figures:
-            images = load_dataset(figure.dataset, figure.split, data_root(), download=False)
+            images = load_dataset(figure.dataset, figure.split, Path(REAL), download=False)
             again = evaluate_bound(
                 read_model(shipped(name)),
                 images,
