@@ -9,6 +9,7 @@ import torch
 from loopback import TOKEN
 from safetensors.torch import load_file, save_file
 
+import drawzoo.publish
 from drawzoo import manifest
 from drawzoo.hub import cached
 from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, pin, read_manifest
@@ -228,6 +229,16 @@ class TestHubRefuses:
         assert manifest.MANIFEST.read_bytes() == before
         loopback.faults.clear()
         assert run("publish", NAME, "--repo", REPOSITORY, "--pin")[0] == 0
+
+    def test_what_others_do_meanwhile_is_not_undone(self, run, loopback, folder, monkeypatch):
+        def old_card(repository, commit):
+            loopback.commit(repository, {CARD: b"theirs"})
+            return ""
+
+        monkeypatch.setattr(drawzoo.publish, "_old_card", old_card)
+        code, _, said = run("publish", NAME, "--repo", REPOSITORY)
+        assert code == 10 and "somebody else" in said and "try again" in said
+        assert head(loopback)[1] == {CARD: b"theirs"}
 
     def test_token_is_needed(self, run, loopback, folder, monkeypatch):
         monkeypatch.delenv("HF_TOKEN")
