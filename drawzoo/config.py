@@ -7,6 +7,7 @@ unknown keys, wrong types and values out of bounds, and say where.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +25,7 @@ __all__ = [
     "decode",
     "encode",
     "override",
+    "parse_json",
     "to_dict",
 ]
 
@@ -120,13 +122,24 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
     Raises:
         ConfigError: If it is not JSON, or not a `kind`.
     """
+    return convert(parse_json(raw, where), kind, where)
+
+
+def parse_json(raw: bytes, where: str) -> Any:
+    """Reads JSON of bounded length in which no key is there twice.
+
+    Raises:
+        ConfigError: If it is anything else.
+    """
     if len(raw) > MAX_JSON_BYTES:
         raise ConfigError(f"{where}: {len(raw):,} bytes are too many for a configuration")
     try:
         data = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        # msgspec keeps the last of two equal keys; another reader might keep the first.
+        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: not JSON ({error})") from None
-    return convert(data, kind, where)
+    return data
 
 
 def convert(data: Any, kind: type[C], where: str = "configuration") -> C:
@@ -176,6 +189,12 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
             node = node["config"]
         node[last] = value
     return convert(data, type(config), where)
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} is there twice")
 
 
 def _keys(kind: type[Config]) -> set[str]:

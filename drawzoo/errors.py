@@ -13,6 +13,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DrawzooError",
+    "HubError",
     "OutputError",
     "PluginError",
     "TrainingError",
@@ -77,6 +78,12 @@ class TrainingError(DrawzooError):
     """Training cannot go on; the last good checkpoint is kept."""
 
     exit_code = 9
+
+
+class HubError(DrawzooError):
+    """The Hugging Face Hub cannot be reached, refuses, or lacks what was asked for."""
+
+    exit_code = 10
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +16,30 @@ from drawzoo.config import Config, decode, encode
 from drawzoo.errors import WeightsError
 from drawzoo.files import write_atomic
 
-__all__ = ["FILES", "Figure", "Pin", "Published", "manifest", "pin", "verify", "write_manifest"]
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FILES",
+    "MANIFEST",
+    "WEIGHTS",
+    "Figure",
+    "Pin",
+    "Published",
+    "manifest",
+    "mismatch",
+    "pin",
+    "read_manifest",
+    "verify",
+    "write_manifest",
+]
 
-FILES = ("config.json", "model.safetensors", "README.md")
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+MANIFEST = Path(__file__).with_name("manifest.json")
+"""The manifest of this version."""
+
+FILES = (CONFIG, WEIGHTS, CARD)
 """The files of a published model; no other is ever fetched or read."""
 
 
@@ -64,14 +84,22 @@ class _Manifest(Config, frozen=True):
 @functools.cache
 def manifest() -> dict[str, Published]:
     """Model name → its published weights."""
-    raw = (files("drawzoo") / "manifest.json").read_bytes()
-    return decode(raw, _Manifest, "manifest.json").models
+    return read_manifest(MANIFEST)
+
+
+def read_manifest(path: Path) -> dict[str, Published]:
+    """The models of a manifest file, none if it does not exist yet.
+
+    Raises:
+        ConfigError: If it is no manifest.
+    """
+    raw = path.read_bytes() if path.exists() else b'{"models": {}}'
+    return decode(raw, _Manifest, str(path)).models
 
 
 def write_manifest(path: Path, name: str, published: Published) -> None:
     """Adds or replaces a model's entry in a manifest file, which need not exist yet."""
-    raw = path.read_bytes() if path.exists() else b'{"models": {}}'
-    models = {**decode(raw, _Manifest, str(path)).models, name: published}
+    models = {**read_manifest(path), name: published}
     write_atomic(path, encode(_Manifest(dict(sorted(models.items())))))
 
 
@@ -86,6 +114,20 @@ def pin(path: Path) -> Pin:
         return Pin(sha256=digest, bytes=file.tell())
 
 
+def mismatch(path: Path, expected: Pin) -> str | None:
+    """What is wrong with a file, with what was expected and found; None if it is as pinned."""
+    try:
+        found = pin(path)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    if found == expected:
+        return None
+    return (
+        f"{path} is not the published file: {found.bytes:,} bytes with SHA-256 "
+        f"{found.sha256[:16]}…, expected {expected.bytes:,} with {expected.sha256[:16]}…"
+    )
+
+
 def verify(folder: Path, published: Published) -> None:
     """Checks every file of a model's folder against the manifest.
 
@@ -93,12 +135,5 @@ def verify(folder: Path, published: Published) -> None:
         WeightsError: If one is missing or differs, with what was expected and found.
     """
     for name, expected in published.files.items():
-        try:
-            found = pin(folder / name)
-        except OSError as error:
-            raise WeightsError(f"{folder / name} cannot be read: {error.strerror}") from None
-        if found != expected:
-            raise WeightsError(
-                f"{folder / name} is not the published file: {found.bytes:,} bytes with SHA-256 "
-                f"{found.sha256[:16]}…, expected {expected.bytes:,} with {expected.sha256[:16]}…"
-            )
+        if problem := mismatch(folder / name, expected):
+            raise WeightsError(problem)

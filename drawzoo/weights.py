@@ -10,16 +10,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode
-from drawzoo.errors import WeightsError
+from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode, encode, parse_json
+from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.files import write_atomic
+from drawzoo.hub import MAX_WEIGHTS_BYTES
+from drawzoo.manifest import CONFIG, WEIGHTS
 from drawzoo.model import Draw
 from drawzoo.zoo import build
 
 __all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "write_model"]
-
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 
 
 def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> None:
@@ -64,9 +63,9 @@ def read_model(folder: Path) -> Draw:
     """
     config = read_config(folder)
     path = folder / WEIGHTS
-    with torch.device("meta"):
-        expected = build(config).state_dict()
+    expected = _expected(folder / CONFIG, config)
     try:
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             _compare(path, expected, file)
         tensors = load_file(path)
@@ -86,12 +85,39 @@ def read_model(folder: Path) -> Draw:
     return model.eval()
 
 
+def _expected(path: Path, config: ModelConfig) -> dict[str, Tensor]:
+    """The tensors that belong to a configuration, without their memory."""
+    with torch.device("meta"):
+        expected = build(config).state_dict()
+    size = sum(tensor.nbytes for tensor in expected.values())
+    if size > MAX_WEIGHTS_BYTES:
+        raise ConfigError(
+            f"{path}: {size:,} bytes of weights are more than the {MAX_WEIGHTS_BYTES:,} that are "
+            "read; choose smaller sizes"
+        )
+    return expected
+
+
+def _check_header(path: Path) -> None:
+    """Refuses a header with a name in it twice, of which safetensors takes the last."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(min(size, MAX_JSON_BYTES + 1))
+    try:
+        parse_json(header, "header")
+    except ConfigError as error:
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}); get it again"
+        ) from None
+
+
 def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:
     found = set(file.keys())
     if missing := sorted(expected.keys() - found):
         raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {', '.join(missing[:3])}")
     if extra := sorted(found - expected.keys()):
-        raise WeightsError(f"{path} does not fit {CONFIG}: {', '.join(extra[:3])} is not expected")
+        names = ", ".join(extra[:3])[:200]
+        raise WeightsError(f"{path} does not fit {CONFIG}: {names} is not expected")
     for name, tensor in expected.items():
         part = file.get_slice(name)
         shape, kind = list(part.get_shape()), part.get_dtype()

@@ -94,11 +94,13 @@ def load(name: str) -> Draw:
     """A model with its trained weights, in evaluation mode.
 
     Arguments:
-        name: A registered name, such as "model3-mnist", or "local-dir:PATH".
+        name: A registered name, such as "model3-mnist", "local-dir:PATH", or
+            "hf-hub:user/repo@revision". What is not in the cache is pulled.
 
     Raises:
         UnknownNameError: If there is no such model.
         WeightsError: If the weights are missing, damaged, or do not fit.
+        HubError: If they could only come from the Hub, and do not.
 
     Example:
         >>> model = load("model3-mnist")

@@ -1,16 +1,36 @@
 """Fixtures that all tests share."""
 
+import os
 import socket
+import tempfile
+import time
 
 import pytest
 import torch
+from loopback import Hub
+
+# The Hub's client reads its settings when it is imported, so they are made before any test is.
+for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
+    del os.environ[name]
+LOOPBACK = Hub()
+_home = tempfile.TemporaryDirectory(prefix="drawzoo-tests-")
+os.environ.update(
+    HF_ENDPOINT=LOOPBACK.endpoint,
+    HF_HOME=_home.name,
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_DISABLE_UPDATE_CHECK="1",
+    HF_HUB_DOWNLOAD_TIMEOUT="2",
+    NO_PROXY="127.0.0.1",
+)
 
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path):
-    """Fixed randomness, an empty cache, no settings from outside, no network but the loopback."""
+    """Fixed randomness, empty caches, no settings from outside, no network but the loopback."""
     torch.manual_seed(0)
     monkeypatch.setenv("DRAWZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     for name in ("DATA", "DEBUG", "LOAD_PLUGINS", "DISABLE_PLUGINS", "STRICT_PLUGINS"):
         monkeypatch.delenv(f"DRAWZOO_{name}", raising=False)
 
@@ -31,6 +51,29 @@ def isolated(monkeypatch, tmp_path):
         monkeypatch.setattr(socket.socket, method, guard(getattr(socket.socket, method), peer))
     lookup = guard(socket.getaddrinfo, lambda host, *_: host)
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.fixture
+def loopback(monkeypatch):
+    """An empty Hub that the client talks to, and which it does not wait for between attempts."""
+    import huggingface_hub.file_download
+    from huggingface_hub.utils import _http
+
+    LOOPBACK.reset()
+    for module in (_http, huggingface_hub.file_download):
+        monkeypatch.setattr(module, "time", _Hurried())
+    return LOOPBACK
+
+
+class _Hurried:
+    """The module `time` in which sleep is short."""
+
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    @staticmethod
+    def sleep(seconds):
+        time.sleep(min(seconds, 0.01))
 
 
 @pytest.fixture
@@ -69,3 +112,53 @@ def double(tiny):
         return model
 
     return make
+
+
+@pytest.fixture
+def models(monkeypatch, loopback, tiny, tmp_path):
+    """Two small models, which ship and are on the Hub: name → folder."""
+    import drawzoo
+    from drawzoo import hub, manifest
+    from drawzoo.config import override
+    from drawzoo.manifest import CARD, FILES, Figure, Published, pin
+    from drawzoo.weights import write_model
+
+    path, folders = tmp_path / "manifest.json", {}
+    for name in ("draw-mnist", "model3-mnist"):
+        folder = folders[name] = tmp_path / "shipped" / name
+        folder.mkdir(parents=True)
+        # A model's variant is the first part of its name.
+        config = override(tiny(), {"variant": name.removesuffix("-mnist")})
+        model = drawzoo.build(config)
+        write_model(folder, model.config, model.state_dict())
+        (folder / CARD).write_text(f"# {name}\n")
+        figure = Figure(name, "mnist", "test", "bound", 1, 1.0, 0.0, 0.0, 0.5, 0.5, 0)
+        files = {file.name: file.read_bytes() for file in folder.iterdir()}
+        published = Published(
+            repository=f"user/{name}",
+            commit=loopback.commit(f"user/{name}", files),
+            parameters=1,
+            files={file: pin(folder / file) for file in FILES},
+            figures=[figure],
+        )
+        manifest.write_manifest(path, name, published)
+    monkeypatch.setattr(manifest, "MANIFEST", path)
+    monkeypatch.setattr(hub, "_CARDS", (tmp_path / "shipped",))
+    manifest.manifest.cache_clear()
+    yield folders
+    manifest.manifest.cache_clear()
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command line in this process: its exit code, lines on stdout, text on stderr."""
+    from drawzoo.cli import main
+
+    def run(*args):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return exit.value.code, out.splitlines(), err
+
+    return run

@@ -1,231 +1,398 @@
-"""Where a model's files come from: named folder, verified cache, shipped copy."""
+"""Where a published model's files come from: cache, Hub, shipped copy; and what goes wrong."""
 
-import logging
 import os
 import shutil
-import threading
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import msgspec
 import pytest
+from loopback import TOKEN
 
-from drawzoo import hub
-from drawzoo.errors import OutputError, UnknownNameError, WeightsError
-from drawzoo.hub import cached, locate, pull
-from drawzoo.manifest import FILES, Published, pin
-from drawzoo.paths import cache_root
+from drawzoo import hub, hub_client
+from drawzoo.errors import HubError, OutputError, WeightsError
+from drawzoo.hub import cached, locate
+from drawzoo.manifest import FILES, WEIGHTS, Published, pin
+from drawzoo.paths import hub_cache
 
 NAME = "draw-mnist"
+REPOSITORY = "user/draw"
 
 
 @pytest.fixture(autouse=True)
-def shipped(monkeypatch, tmp_path):
-    """The folder of a published model that ships; `model3-mnist` is not published here."""
+def models(monkeypatch):
+    """The manifest; `model3-mnist` has no weights in it."""
+    models = {}
+    monkeypatch.setattr(hub, "manifest", lambda: models)
+    return models
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch, tmp_path, models):
+    """The folder of a published model that ships, and is not on the Hub."""
     folder = tmp_path / "shipped" / NAME
     folder.mkdir(parents=True)
     for name in FILES:
         (folder / name).write_bytes(f"content of {name}\n".encode() * 50)
-    published = Published(
-        repository=f"drawzoo/{NAME}",
+    models[NAME] = Published(
+        repository=REPOSITORY,
         commit=None,
         parameters=1,
         files={name: pin(folder / name) for name in FILES},
         figures=[],
     )
-    monkeypatch.setattr(hub, "manifest", lambda: {NAME: published})
     monkeypatch.setattr(
         hub, "shipped", lambda name: folder if name == NAME and folder.exists() else None
     )
     return folder
 
 
+@pytest.fixture
+def commit(loopback, models, shipped):
+    """The commit at which the model is on the Hub."""
+    commit = loopback.commit(REPOSITORY, contents(shipped))
+    models[NAME] = msgspec.structs.replace(models[NAME], commit=commit)
+    return commit
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def damage(folder, name="model.safetensors"):
-    raw = bytearray((folder / name).read_bytes())
+def damage(path):
+    raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
-    (folder / name).write_bytes(raw)
+    path.write_bytes(raw)
 
 
-class TestPull:
-    @pytest.mark.parametrize("name", [NAME, f"drawzoo:{NAME}"])
-    def test_copies_and_says_from_where(self, shipped, name):
+def one_line(error):
+    text = str(error.value)
+    assert text.isprintable()
+    return text
+
+
+def said(caplog):
+    """The only line that was said."""
+    (record,) = (r for r in caplog.records if r.name.startswith(("drawzoo", "huggingface")))
+    assert record.getMessage().isprintable()
+    return record.getMessage()
+
+
+class TestNotOnTheHub:
+    def test_shipped_copy_is_used_without_a_request(self, loopback, shipped, caplog):
+        assert locate(NAME) == locate(f"drawzoo:{NAME}") == (shipped, "shipped", None)
         assert cached(NAME) is None
-        folder, source = pull(name)
-        assert source == "shipped"
-        assert contents(folder) == contents(shipped)
-        assert folder.is_relative_to(cache_root())
-        assert cached(NAME) == folder
-        assert pull(name) == (folder, "cache")
-        assert locate(name) == (folder, "cache")
+        assert loopback.requests == []
+        assert not caplog.records
 
-    def test_leaves_nothing_else(self):
-        folder, _ = pull(NAME)
-        assert os.listdir(folder.parent) == [folder.name]
+    def test_hub_has_no_copy(self):
+        with pytest.raises(HubError, match="not on the Hub yet; say --source shipped"):
+            locate(NAME, "hub")
 
     @pytest.mark.parametrize("name", FILES)
-    def test_mends_what_is_damaged(self, shipped, name):
-        folder, _ = pull(NAME)
-        damage(folder, name)
-        assert pull(NAME).source == "shipped"
-        assert contents(folder) == contents(shipped)
-        (folder / name).unlink()
-        assert pull(NAME).source == "shipped"
-        assert contents(folder) == contents(shipped)
-        assert os.listdir(folder.parent) == [folder.name]
-        assert pull(NAME).source == "cache"
+    def test_damaged_shipped_copy(self, shipped, name):
+        expected = pin(shipped / name).sha256
+        damage(shipped / name)
+        found = pin(shipped / name).sha256
+        with pytest.raises(WeightsError) as error:
+            locate(NAME)
+        text = one_line(error)
+        assert str(shipped / name) in text and expected[:12] in text and found[:12] in text
 
-    @pytest.mark.parametrize("file", [Path(), Path("models"), Path("models", NAME)])
-    def test_unwritable_cache(self, file):
-        path = cache_root() / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"in the way")
-        with pytest.raises(OutputError, match=r"^cannot pull [^\n]*DRAWZOO_CACHE[^\n]*$"):
-            pull(NAME)
-        assert path.read_bytes() == b"in the way"
-        # What ships can be used all the same.
-        assert locate(NAME).source == "shipped"
+    def test_incomplete_shipped_copy(self, shipped):
+        (shipped / FILES[0]).unlink()
+        with pytest.raises(WeightsError, match=f"{FILES[0]} cannot be read"):
+            locate(NAME)
 
-    def test_file_in_place_of_the_model(self):
-        folder, _ = pull(NAME)
+    def test_no_shipped_copy(self, shipped):
+        shutil.rmtree(shipped)
+        with pytest.raises(WeightsError, match="does not ship"):
+            locate(NAME)
+
+
+class TestPinned:
+    def test_comes_from_the_hub_once(self, loopback, commit, shipped, caplog):
+        folder, source, at = locate(NAME)
+        assert (source, at) == ("hub", commit)
+        assert contents(folder) == contents(shipped)
+        assert cached(NAME) == folder
+        assert folder.is_relative_to(hub_cache())
+        loopback.requests.clear()
+        assert locate(NAME) == locate(NAME, "hub") == (folder, "cache", commit)
+        assert loopback.requests == []
+        assert not caplog.records
+
+    def test_only_named_files_are_fetched(self, loopback, commit):
+        loopback.repositories[REPOSITORY].commits[commit]["evil.py"] = b"raise SystemExit"
+        assert sorted(contents(locate(NAME).folder)) == sorted(FILES)
+
+    def test_token_is_not_sent(self, loopback, commit, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        locate(NAME)
+        assert loopback.requests and not any(token for _, _, token in loopback.requests)
+
+    def test_bytes_are_reported(self, commit, models):
+        arrived = []
+        locate(NAME, report=arrived.append)
+        assert sum(arrived) == sum(pin.bytes for pin in models[NAME].files.values())
+
+    def test_new_commits_do_not_matter(self, loopback, commit, shipped):
+        loopback.commit(REPOSITORY, dict.fromkeys(FILES, b"other"))
+        assert contents(locate(NAME).folder) == contents(shipped)
+
+    def test_source_shipped_asks_nobody(self, loopback, commit, shipped):
+        assert locate(NAME, "shipped") == (shipped, "shipped", None)
+        assert loopback.requests == []
+
+    def test_other_cache(self, commit, tmp_path):
+        folder = locate(NAME, cache=tmp_path / "other").folder
+        assert folder.is_relative_to(tmp_path / "other")
+        assert cached(NAME, tmp_path / "other") == folder
+        assert cached(NAME) is None
+
+    @pytest.mark.parametrize("file", FILES)
+    @pytest.mark.parametrize("symlinks", [True, False])
+    def test_damaged_cache_is_mended(self, monkeypatch, loopback, commit, shipped, file, symlinks):
+        without_symlinks(monkeypatch, symlinks)
+        folder = locate(NAME).folder
+        assert (folder / file).is_symlink() is symlinks
+        for harm in (damage, lambda path: path.unlink()):
+            harm(folder / file)
+            assert locate(NAME, "hub") == (folder, "hub", commit)
+            assert contents(folder) == contents(shipped)
+        assert locate(NAME).source == "cache"
+
+    def test_pointer_to_nothing(self, commit, shipped):
+        folder = locate(NAME).folder
+        (folder / WEIGHTS).resolve().unlink()
+        assert contents(locate(NAME, "hub").folder) == contents(shipped)
+
+    def test_several_at_once(self, commit, shipped):
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(locate, [NAME] * 4))
+        assert len({folder for folder, _, _ in results}) == 1
+        assert contents(results[0].folder) == contents(shipped)
+
+    def test_two_processes_at_once(self, loopback, commit, models, shipped, tmp_path):
+        loopback.fault("slow", 2_000, method="GET")
+        code = f"""
+import msgspec, sys
+from drawzoo import hub
+from drawzoo.manifest import Published
+models = {{{NAME!r}: msgspec.json.decode(sys.stdin.read(), type=Published)}}
+hub.manifest = lambda: models
+hub.locate({NAME!r}, "hub")
+"""
+        raw = msgspec.json.encode(models[NAME])
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            for _ in range(2)
+        ]
+        for process in processes:
+            process.stdin.write(raw)
+            process.stdin.close()
+        for process in processes:
+            assert (process.wait(30), process.stderr.read()) == (0, b"")
+            process.stderr.close()
+        assert contents(cached(NAME)) == contents(shipped)
+        loopback.requests.clear()
+        assert locate(NAME).source == "cache"
+        assert loopback.requests == []
+
+
+def without_symlinks(monkeypatch, symlinks=False):
+    from huggingface_hub import constants, file_download
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", not symlinks)
+    file_download._are_symlinks_supported_in_dir.clear()
+
+
+class TestWrongBytes:
+    @pytest.mark.parametrize("file", FILES)
+    @pytest.mark.parametrize("symlinks", [True, False])
+    @pytest.mark.parametrize("source", ["auto", "hub"])
+    def test_are_removed_and_said(self, monkeypatch, loopback, commit, file, symlinks, source):
+        without_symlinks(monkeypatch, symlinks)
+        expected = pin(hub.shipped(NAME) / file)
+        loopback.fault("wrong", path=file)
+        with pytest.raises(WeightsError) as error:
+            locate(NAME, source)
+        text = one_line(error)
+        assert file in text and expected.sha256[:12] in text and "fetched twice" in text
+        assert [path for path in loopback.paths("GET") if file in path] == [
+            f"/{REPOSITORY}/resolve/{commit}/{file}"
+        ] * 2
+        content = hub.shipped(NAME).joinpath(file).read_bytes()
+        wrong = content[:-1] + bytes([content[-1] ^ 1])
+        assert not [
+            path for path in hub_cache().rglob("*") if path.is_file() and path.read_bytes() == wrong
+        ]
+        loopback.faults.clear()
+        assert locate(NAME).source == "hub"
+
+    def test_once_only(self, loopback, commit, shipped):
+        loopback.fault("wrong", path=WEIGHTS, method="GET", times=1)
+        assert contents(locate(NAME).folder) == contents(shipped)
+
+    def test_longer_file_is_not_fetched(self, loopback, commit):
+        loopback.repositories[REPOSITORY].commits[commit][WEIGHTS] += b"more"
+        with pytest.raises(WeightsError, match="longer than") as error:
+            locate(NAME)
+        one_line(error)
+        assert not [path for path in loopback.paths("GET") if WEIGHTS in path]
+
+    def test_shorter_file(self, loopback, commit):
+        loopback.repositories[REPOSITORY].commits[commit][WEIGHTS] = b"short"
+        with pytest.raises(WeightsError, match="5 bytes with SHA-256"):
+            locate(NAME)
+
+    def test_other_commit_than_asked_for(self, loopback, commit):
+        loopback.fault("commit")
+        with pytest.raises(HubError, match="answered with") as error:
+            locate(NAME, "hub")
+        assert commit in one_line(error)
+
+    def test_file_that_grows_while_it_arrives(self, monkeypatch, loopback, commit):
+        monkeypatch.setattr(hub_client, "size_of", lambda *_: None)
+        loopback.repositories[REPOSITORY].commits[commit][WEIGHTS] += b"more"
+        with pytest.raises(WeightsError, match="longer than") as error:
+            locate(NAME)
+        one_line(error)
+
+
+FAULTS = [
+    ("status", 401, "public repository"),
+    ("status", 403, "forbids"),
+    ("status", 404, "repository"),
+    ("status", 412, "try again"),
+    ("status", 418, "HTTP 418"),
+    ("status", 429, "too often"),
+    ("status", 500, "not available"),
+    ("status", 503, "not available"),
+    ("reset", None, "cannot be reached"),
+    ("hang", 30, "cannot be reached"),
+]
+
+
+class TestFaults:
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch):
+        monkeypatch.setattr(hub_client, "PATIENCE", 0.5)
+
+    @pytest.mark.parametrize("kind, value, reason", FAULTS)
+    def test_shipped_copy_is_used_and_said(
+        self, loopback, commit, shipped, caplog, kind, value, reason
+    ):
+        loopback.fault(kind, value)
+        assert locate(NAME) == (shipped, "shipped", None)
+        text = said(caplog)
+        assert reason in text and "ships with drawzoo" in text
+
+    @pytest.mark.parametrize("kind, value, reason", FAULTS)
+    def test_source_hub_is_an_error(self, loopback, commit, caplog, kind, value, reason):
+        loopback.fault(kind, value)
+        with pytest.raises(HubError, match=reason) as error:
+            locate(NAME, "hub")
+        assert REPOSITORY in one_line(error)
+        assert not [r for r in caplog.records if r.name.startswith("huggingface")]
+        loopback.faults.clear()
+        assert locate(NAME, "hub").source == "hub"
+
+    @pytest.mark.parametrize("kind, value", [("reset", None), ("truncated", 100), ("status", 500)])
+    def test_in_the_middle(self, loopback, commit, shipped, caplog, kind, value):
+        loopback.fault(kind, value, path=WEIGHTS, method="GET")
+        with pytest.raises(HubError) as error:
+            locate(NAME, "hub")
+        one_line(error)
+        assert locate(NAME) == (shipped, "shipped", None)
+        loopback.faults.clear()
+        assert contents(locate(NAME, "hub").folder) == contents(shipped)
+
+    def test_interrupted_once(self, loopback, commit, shipped):
+        loopback.fault("truncated", 100, path=WEIGHTS, method="GET", times=1)
+        assert contents(locate(NAME, "hub").folder) == contents(shipped)
+
+    def test_slow(self, loopback, commit, shipped):
+        loopback.fault("slow", 4_000)
+        assert contents(locate(NAME, "hub").folder) == contents(shipped)
+
+    def test_file_that_is_not_there(self, loopback, commit):
+        del loopback.repositories[REPOSITORY].commits[commit][WEIGHTS]
+        with pytest.raises(HubError, match=f"{WEIGHTS} of {REPOSITORY} is not there"):
+            locate(NAME, "hub")
+
+    def test_offline(self, monkeypatch, loopback, commit, shipped, caplog):
+        from huggingface_hub import constants
+
+        folder = locate(NAME).folder
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        loopback.requests.clear()
+        assert locate(NAME) == (folder, "cache", commit)
         shutil.rmtree(folder)
-        folder.write_bytes(b"in the way")
-        try:
-            pull(NAME)
-        except OutputError as error:
-            assert str(folder) in str(error)
-        else:
-            assert cached(NAME) == folder
+        assert locate(NAME) == (shipped, "shipped", None)
+        assert "HF_HUB_OFFLINE is set" in said(caplog)
+        assert loopback.requests == []
 
-    def test_full_disk(self, monkeypatch, shipped):
-        def full(*_):
+    def test_damaged_cache_and_no_hub(self, loopback, commit, shipped, caplog):
+        damage(locate(NAME).folder / WEIGHTS)
+        loopback.fault("reset")
+        assert locate(NAME) == (shipped, "shipped", None)
+        assert "is damaged" in said(caplog)
+
+    def test_cache_is_enough(self, loopback, commit, shipped):
+        folder = locate(NAME).folder
+        loopback.fault("reset")
+        shutil.rmtree(shipped)
+        assert locate(NAME) == (folder, "cache", commit)
+
+
+def test_unreachable_hub_costs_less_than_five_seconds(loopback, commit, shipped):
+    import huggingface_hub  # noqa: F401  (its import is not what is measured)
+
+    loopback.fault("hang", 30)
+    start = time.perf_counter()
+    assert locate(NAME).source == "shipped"
+    assert time.perf_counter() - start < 5
+
+
+class TestCacheThatCannotBeWritten:
+    def test_file_in_the_way(self, commit, shipped, caplog):
+        hub_cache().parent.mkdir(parents=True)
+        hub_cache().write_bytes(b"in the way")
+        with pytest.raises(OutputError, match="HF_HOME") as error:
+            locate(NAME, "hub")
+        one_line(error)
+        assert locate(NAME) == (shipped, "shipped", None)
+        assert "HF_HOME" in said(caplog)
+        assert hub_cache().read_bytes() == b"in the way"
+
+    def test_full_disk(self, monkeypatch, commit, shipped):
+        from huggingface_hub import file_download
+
+        def full(*_, **__):
             raise OSError(28, os.strerror(28))
 
         with monkeypatch.context() as patch:
-            patch.setattr(shutil, "copyfile", full)
-            with pytest.raises(OutputError, match="No space left"):
-                pull(NAME)
-        assert cached(NAME) is None
-        assert contents(pull(NAME).folder) == contents(shipped)
+            patch.setattr(file_download, "http_get", full)
+            with pytest.raises(OutputError, match="No space left.*make room") as error:
+                locate(NAME, "hub")
+        one_line(error)
+        assert contents(locate(NAME, "hub").folder) == contents(shipped)
 
-    @pytest.mark.parametrize("damaged", [False, True])
-    def test_several_at_once(self, monkeypatch, shipped, damaged):
-        together = threading.Barrier(4)
-        copy = shutil.copyfile
+    def test_read_only_cache_is_read(self, monkeypatch, loopback, commit, shipped, caplog):
+        folder = locate(NAME).folder
 
-        def copyfile(source, target):
-            result = copy(source, target)
-            if Path(source).name == FILES[-1]:
-                together.wait(10)
-            return result
+        def refuse(*_, **__):
+            raise PermissionError(13, os.strerror(13), "somewhere")
 
-        if damaged:
-            damage(pull(NAME).folder)
-        with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
-            patch.setattr(shutil, "copyfile", copyfile)
-            results = list(pool.map(pull, [NAME] * 4))
-        assert len({result.folder for result in results}) == 1
-        assert contents(results[0].folder) == contents(shipped)
-        assert os.listdir(results[0].folder.parent) == [results[0].folder.name]
-
-    @pytest.mark.parametrize("damaged", [False, True])
-    def test_another_process_that_is_a_moment_faster(self, monkeypatch, shipped, damaged):
-        if damaged:
-            damage(pull(NAME).folder)
-        rename, racing = Path.rename, [True]
-
-        def rename_late(self, target):
-            # Just before a folder is moved, another process finishes the same pull.
-            if racing:
-                racing.clear()
-                pull(NAME)
-            return rename(self, target)
-
-        monkeypatch.setattr(Path, "rename", rename_late)
-        folder, _ = pull(NAME)
-        assert contents(folder) == contents(shipped)
-        assert os.listdir(folder.parent) == [folder.name]
-
-
-class TestLocate:
-    def test_shipped_copy_without_a_cache(self, shipped):
-        assert locate(NAME) == (shipped, "shipped")
-        assert cached(NAME) is None
-
-    @pytest.mark.parametrize("name", FILES)
-    def test_damaged_cache_is_said_and_not_used(self, shipped, caplog, name):
-        damage(pull(NAME).folder, name)
-        with caplog.at_level(logging.WARNING, "drawzoo"):
-            assert locate(NAME) == (shipped, "shipped")
-        (record,) = caplog.records
-        text = record.getMessage()
-        assert name in text and f"drawzoo pull {NAME}" in text and "\n" not in text
-
-    @pytest.mark.parametrize("call", [locate, pull])
-    @pytest.mark.parametrize("name", FILES)
-    def test_damaged_shipped_copy(self, shipped, call, name):
-        expected = pin(shipped / name).sha256
-        damage(shipped, name)
-        found = pin(shipped / name).sha256
-        with pytest.raises(WeightsError) as error:
-            call(NAME)
-        text = str(error.value)
-        assert str(shipped / name) in text and "\n" not in text
-        assert expected[:12] in text and found[:12] in text
-        assert cached(NAME) is None
-
-    @pytest.mark.parametrize("call", [locate, pull])
-    def test_incomplete_shipped_copy(self, shipped, call):
-        (shipped / FILES[0]).unlink()
-        with pytest.raises(WeightsError, match=f"{FILES[0]} cannot be read"):
-            call(NAME)
-
-    @pytest.mark.parametrize("call", [locate, pull])
-    def test_no_shipped_copy(self, shipped, call):
-        shutil.rmtree(shipped)
-        with pytest.raises(WeightsError, match="does not ship"):
-            call(NAME)
-
-    def test_cache_is_enough(self, shipped):
-        folder, _ = pull(NAME)
-        shutil.rmtree(shipped)
-        assert locate(NAME) == pull(NAME) == (folder, "cache")
-
-    def test_named_folder(self, tmp_path):
-        folder = tmp_path / "a folder"
-        with pytest.raises(WeightsError, match="no folder"):
-            locate(f"local-dir:{folder}")
-        folder.mkdir()
-        assert locate(f"local-dir:{folder}") == (folder, "local-dir")
-
-    def test_home_is_meant_by_a_tilde(self, monkeypatch, tmp_path):
-        monkeypatch.setenv("HOME", str(tmp_path))
-        assert locate("local-dir:~") == (tmp_path, "local-dir")
-
-
-class TestNames:
-    @pytest.mark.parametrize("call", [locate, pull])
-    def test_unknown(self, call):
-        with pytest.raises(UnknownNameError, match="did you mean draw-mnist"):
-            call("draw-mnits")
-
-    @pytest.mark.parametrize("call", [locate, pull])
-    @pytest.mark.parametrize("name", ["runs/x", "./x", "../x", "/x", "runs\\x", ".", "C:\\x"])
-    def test_folders_must_be_named_as_such(self, call, name):
-        with pytest.raises(UnknownNameError, match="say local-dir:") as error:
-            call(name)
-        assert f"local-dir:{name}" in str(error.value)
-
-    @pytest.mark.parametrize("call", [locate, pull])
-    def test_not_published(self, call):
-        with pytest.raises(WeightsError, match="drawzoo train model3-mnist"):
-            call("model3-mnist")
-
-    def test_nothing_outside_the_cache_is_touched(self, tmp_path):
-        before = set(tmp_path.rglob("*"))
-        for name in ("..", "../../x", "", "-", "draw-mnist/.."):
-            with pytest.raises(UnknownNameError):
-                pull(name)
-        assert set(tmp_path.rglob("*")) == before
+        for name in ("mkdir", "unlink", "rename", "replace", "symlink"):
+            monkeypatch.setattr(os, name, refuse)
+        assert locate(NAME) == (folder, "cache", commit)
+        damage(folder / WEIGHTS)
+        with pytest.raises(OutputError, match="cannot be removed"):
+            locate(NAME, "hub")
+        assert locate(NAME) == (shipped, "shipped", None)

@@ -20,7 +20,19 @@ from drawzoo.errors import DrawzooError, OutputError, nearest, one_line
 
 __all__ = ["cli", "main"]
 
-COMMANDS = ("card", "evaluate", "info", "list", "plugins", "pull", "sample", "train")
+COMMANDS = (
+    "cache",
+    "card",
+    "evaluate",
+    "info",
+    "list",
+    "plugins",
+    "publish",
+    "pull",
+    "sample",
+    "train",
+    "verify",
+)
 
 
 class LazyGroup(click.Group):

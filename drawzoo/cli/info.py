@@ -20,22 +20,26 @@ def command(model: str, as_json: bool) -> None:
 
     from drawzoo.cli.list import describe
     from drawzoo.config import to_dict
-    from drawzoo.hub import LOCAL, locate
+    from drawzoo.hub import HUB, LOCAL, cached, locate, shipped
     from drawzoo.manifest import manifest
     from drawzoo.registry import registry
     from drawzoo.zoo import model_config
 
-    if model.startswith(LOCAL):
+    if model.startswith((LOCAL, HUB)):
         from drawzoo.weights import read_config
 
-        facts: dict[str, Any] = {"name": model, "source": LOCAL.rstrip(":")}
-        facts["config"] = to_dict(read_config(locate(model).folder))
+        folder, source, commit = locate(model)
+        facts: dict[str, Any] = {"name": model, "source": source, "commit": commit}
+        facts["config"] = to_dict(read_config(folder))
     else:
         facts = describe(registry().find("model", model))
         facts["config"] = to_dict(model_config(model))
-        if published := manifest().get(model.rpartition(":")[2]):
+        short = model.rpartition(":")[2]
+        if published := manifest().get(short):
             facts |= msgspec.to_builtins(published)
-            facts["folder"] = str(locate(model).folder)
+            # Nothing is fetched to tell of it.
+            folder_or_none = cached(short) or shipped(short)
+            facts["folder"] = str(folder_or_none) if folder_or_none else None
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return

@@ -8,8 +8,13 @@ import click
 
 from drawzoo.errors import ConfigError
 
-__all__ = ["check_device", "data_option", "json_option"]
+__all__ = ["cache_option", "check_device", "data_option", "json_option"]
 
+cache_option = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The Hub's cache. [HF_HUB_CACHE, or hub in HF_HOME]",
+)
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),

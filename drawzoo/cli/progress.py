@@ -9,23 +9,25 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 
-__all__ = ["progress", "training_progress"]
+__all__ = ["download_progress", "progress", "training_progress"]
 
 T = TypeVar("T")
 
 
-def _bar(*extra: TextColumn) -> Progress:
+def _bar(*extra: ProgressColumn, count: ProgressColumn | None = None) -> Progress:
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        count or MofNCompleteColumn(),
         *extra,
         TimeRemainingColumn(),
         console=console,
@@ -53,3 +55,11 @@ def training_progress(step: int, total: int) -> Iterator[Callable[[dict[str, Any
                 bar.update(task, state=state.format(**record))
 
         yield report
+
+
+@contextlib.contextmanager
+def download_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar of bytes; takes the numbers that arrive."""
+    with _bar(count=DownloadColumn()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda arrived: bar.advance(task, arrived)

@@ -2,32 +2,84 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from drawzoo.cli.options import json_option
+from drawzoo.cli.options import cache_option, json_option
 
 
 @click.command
 @click.argument("models", nargs=-1, metavar="MODEL...")
 @click.option("--all", "everything", is_flag=True, help="All models that have weights.")
+@click.option(
+    "--source",
+    type=click.Choice(["auto", "hub", "shipped"]),
+    default="auto",
+    show_default=True,
+    help="Where from. auto: the cache, the Hub, or the copy that ships with drawzoo.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Copy each model into a folder of its own below this one, for another machine.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched.")
+@cache_option
 @json_option
-def command(models: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Brings models into the cache, every file checked against its SHA-256."""
+def command(
+    models: tuple[str, ...],
+    everything: bool,
+    source: str,
+    to: Path | None,
+    dry_run: bool,
+    cache_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Brings models into the Hub's cache, every file checked, and prints their folders.
+
+    MODEL is a name (see: drawzoo list), whose files are checked against their SHA-256, or
+    hf-hub:user/repo@revision, whose configuration and tensors are.
+    """
     import json
 
-    from drawzoo.cli.progress import progress
-    from drawzoo.hub import pull
+    from drawzoo.cli.progress import download_progress
+    from drawzoo.hub import HUB, LOCAL, copy_to, locate, preview
     from drawzoo.manifest import manifest
     from drawzoo.zoo import list_models
 
     if everything == bool(models):
         raise click.UsageError("name the models to pull (see: drawzoo list), or say --all")
     names = [name for name in list_models() if name in manifest()] if everything else models
-    for name in progress(names, "pull"):
-        folder, source = pull(name)
-        if as_json:
-            click.echo(json.dumps({"name": name, "folder": str(folder), "source": source}))
+    for name in names:
+        strange = name.startswith((HUB, LOCAL))
+        if strange and source != "auto":
+            raise click.UsageError(f"--source {source} is for names, and {name} says where from")
+        plan = preview(name, source, cache=cache_dir)
+        if dry_run:
+            size = "bytes unknown" if plan.bytes is None else f"{plan.bytes:,} bytes to fetch"
+            text = f"{name}: {plan.source}, {size}"
+            click.echo(json.dumps({"name": name, **plan._asdict()}) if as_json else text)
             continue
-        came = {"cache": "already in the cache", "shipped": "from the copy that ships with drawzoo"}
-        click.echo(f"{name}: {came[source]}, verified", err=True)
+        # What was just resolved is not resolved again: it could have moved.
+        exact = f"{HUB}{plan.repository}@{plan.commit}" if name.startswith(HUB) else name
+        with download_progress(name, plan.bytes) as report:
+            folder, came_from, commit = locate(exact, source, cache=cache_dir, report=report)
+        if strange:
+            from drawzoo.weights import read_model
+
+            read_model(folder)
+        if to:
+            folder = copy_to(folder, to, name)
+        if as_json:
+            found = {"name": name, "folder": str(folder), "source": came_from, "commit": commit}
+            click.echo(json.dumps(found))
+            continue
+        came = {
+            "cache": "already in the cache",
+            "hub": f"from {plan.repository} on the Hub, commit {commit}",
+            "local-dir": "a folder",
+            "shipped": "from the copy that ships with drawzoo",
+        }
+        click.echo(f"{name}: {came[came_from]}, verified", err=True)
         click.echo(folder)

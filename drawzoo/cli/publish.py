@@ -1,0 +1,78 @@
+"""`drawzoo publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command
+@click.argument("model", required=False, metavar="MODEL|DIR")
+@click.option("--repo", metavar="USER/NAME", help="The repository; it is made if need be.")
+@click.option("--all", "everything", is_flag=True, help="All models that ship.")
+@click.option("--namespace", metavar="USER", help="Whose repositories, with --all.")
+@click.option("--private", is_flag=True, help="Make new repositories private.")
+@click.option("--create-pr", is_flag=True, help="Ask for the change instead of making it.")
+@click.option("--dry-run", is_flag=True, help="Check, and only say what would be published.")
+@click.option("--pin", "pin_it", is_flag=True, help="Write the entry into the manifest.")
+@click.option(
+    "--manifest",
+    "manifest_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The manifest with the figures. [the one of drawzoo]",
+)
+def command(
+    model: str | None,
+    repo: str | None,
+    everything: bool,
+    namespace: str | None,
+    private: bool,
+    create_pr: bool,
+    dry_run: bool,
+    pin_it: bool,
+    manifest_path: Path | None,
+) -> None:
+    """Publishes a model on the Hub, and prints its entry for the manifest.
+
+    One commit has card, configuration and weights; if nothing changed, there is none. The token
+    is that of `hf auth login` or HF_TOKEN.
+    """
+    import json
+
+    import msgspec
+
+    from drawzoo.cli.progress import progress
+    from drawzoo.files import write_atomic
+    from drawzoo.hub import parse_repository, shipped
+    from drawzoo.manifest import CARD, FILES, MANIFEST, read_manifest, write_manifest
+    from drawzoo.publish import candidate, publish
+
+    single, many = model is not None and repo is not None, everything and namespace is not None
+    if single == many or (model or repo) and (everything or namespace):
+        raise click.UsageError("say MODEL --repo user/name, or --all --namespace user")
+    if create_pr and pin_it:
+        raise click.UsageError("--pin needs a commit that is there; use it after the merge")
+    path = manifest_path or MANIFEST
+    if model and repo:
+        targets = {model: repo}
+    else:
+        targets = {name: f"{namespace}/{name}" for name in read_manifest(path) if shipped(name)}
+    # All are checked before the first is published.
+    candidates = [(candidate(name, path), parse_repository(to)) for name, to in targets.items()]
+    for found, repository in progress(candidates, "publish"):
+        if dry_run:
+            entry = msgspec.structs.replace(found.entry, repository=repository, commit=None)
+            for file in FILES:
+                size = (found.folder / file).stat().st_size
+                click.echo(f"{repository}: {file}, {size:,} bytes", err=True)
+        else:
+            entry, card, changed, url = publish(
+                found, repository, private=private, create_pr=create_pr
+            )
+            state = "published" if changed else "unchanged, no new commit"
+            click.echo(f"{found.name}: {state}, {url}", err=True)
+            if pin_it:
+                write_atomic(found.folder / CARD, card)
+                write_manifest(path, found.name, entry)
+        click.echo(json.dumps({found.name: msgspec.to_builtins(entry)}))

@@ -1,0 +1,145 @@
+"""Publishing a model on the Hub: card, configuration and weights, in one commit."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from drawzoo import __version__
+from drawzoo.errors import WeightsError
+from drawzoo.hub import shipped
+from drawzoo.hub_client import ABOUT, hub_errors
+from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, Pin, Published, mismatch, read_manifest
+from drawzoo.weights import read_model
+
+__all__ = ["Candidate", "Publication", "candidate", "keep_notes", "publish"]
+
+_NOTES = re.compile(r"<!-- notes -->.*?<!-- /notes -->", re.DOTALL)
+
+
+class Candidate(NamedTuple):
+    """A model that may be published."""
+
+    name: str
+    folder: Path
+    entry: Published
+    """Its entry in the manifest, as it is now."""
+
+
+class Publication(NamedTuple):
+    """What is on the Hub after publishing."""
+
+    entry: Published
+    """The entry for the manifest, with the commit and the hash of every file."""
+    card: bytes
+    changed: bool
+    """Whether there is a new commit."""
+    url: str
+
+
+def candidate(model: str, manifest_path: Path) -> Candidate:
+    """A model to publish, checked: it can be built, is finite, and was evaluated as it is.
+
+    Arguments:
+        model: A folder, or the name of a model that ships.
+        manifest_path: The manifest that has its figures.
+
+    Raises:
+        WeightsError: If its files are not those that were evaluated, or not usable.
+        UnknownNameError: If a component is not registered.
+        PluginError: If a component's plugin is not installed.
+    """
+    folder = Path(model) if Path(model).is_dir() else shipped(model)
+    if folder is None:
+        raise WeightsError(f"{model} is no folder and does not ship; name the folder to publish")
+    name = read_model(folder).config.name
+    entry = read_manifest(manifest_path).get(name)
+    if entry is None or not entry.figures:
+        raise WeightsError(
+            f"{manifest_path} has no evaluation of {name}; make one with: "
+            f"drawzoo card RUN --manifest {manifest_path}"
+        )
+    for file in (CONFIG, WEIGHTS):
+        if problem := mismatch(folder / file, entry.files[file]):
+            raise WeightsError(f"{problem}; its figures are of another file, evaluate it again")
+    if not (folder / CARD).is_file():
+        raise WeightsError(f"{folder} has no {CARD}; make one with: drawzoo card RUN")
+    return Candidate(name, folder, entry)
+
+
+def publish(
+    model: Candidate, repository: str, *, private: bool = False, create_pr: bool = False
+) -> Publication:
+    """Makes the repository if need be, and a commit if a file differs.
+
+    The user's own token is used. A part of the old card between `<!-- notes -->` and
+    `<!-- /notes -->` is kept.
+
+    Arguments:
+        model: What to publish.
+        repository: user/name.
+        private: Whether a new repository is to be private.
+        create_pr: Whether to ask for the change instead of making it.
+
+    Raises:
+        HubError: If the Hub refuses or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi(**ABOUT)
+    with hub_errors(repository, "main"):
+        api.create_repo(repository, private=private or None, exist_ok=True)
+        head = api.model_info(repository).sha
+        ours = (model.folder / CARD).read_text(encoding="utf-8")
+        card = keep_notes(ours, _old_card(repository, head)).encode()
+        contents = {file: (model.folder / file).read_bytes() for file in (CONFIG, WEIGHTS)}
+        contents[CARD] = card
+        commit = api.create_commit(
+            repository,
+            [CommitOperationAdd(file, contents[file]) for file in FILES],
+            commit_message=f"{model.name}, by drawzoo {__version__}",
+            # Whoever else changes the repository now makes this fail instead of being undone.
+            parent_commit=head,
+            create_pr=create_pr,
+        )
+    pins = {
+        file: Pin(sha256=hashlib.sha256(contents[file]).hexdigest(), bytes=len(contents[file]))
+        for file in FILES
+    }
+    entry = msgspec.structs.replace(
+        model.entry, repository=repository, commit=commit.oid, files=pins
+    )
+    url = commit.pr_url or commit.commit_url
+    return Publication(entry, card, commit.oid != head, url)
+
+
+def keep_notes(card: str, old: str) -> str:
+    r"""`card` with the notes of the `old` one, in the place that it has for them or at the end.
+
+    Example:
+        >>> keep_notes("# New", "# Old <!-- notes -->by hand<!-- /notes -->")
+        '# New\n\n<!-- notes -->by hand<!-- /notes -->\n'
+    """
+    notes = _NOTES.search(old)
+    if notes is None:
+        return card
+    if _NOTES.search(card):
+        return _NOTES.sub(lambda _: notes[0], card, count=1)
+    return f"{card.rstrip()}\n\n{notes[0]}\n"
+
+
+def _old_card(repository: str, commit: str | None) -> str:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = hf_hub_download(repository, CARD, revision=commit, cache_dir=folder, **ABOUT)
+        except RemoteEntryNotFoundError:
+            return ""
+        return Path(path).read_text(encoding="utf-8", errors="replace")
