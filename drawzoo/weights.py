@@ -21,6 +21,10 @@ from drawzoo.zoo import build
 __all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "write_model"]
 
 
+# Whole numbers are counters, such as those of batch normalisation.
+_DTYPES = {torch.float32: "F32", torch.int64: "I64"}
+
+
 def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> None:
     """Writes the configuration and the weights of a model, each whole or not at all.
 
@@ -121,8 +125,9 @@ def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:
     for name, tensor in expected.items():
         part = file.get_slice(name)
         shape, kind = list(part.get_shape()), part.get_dtype()
-        if shape != list(tensor.shape) or kind != "F32":
+        wanted = _DTYPES.get(tensor.dtype, "F32")
+        if shape != list(tensor.shape) or kind != wanted:
             raise WeightsError(
                 f"{path} does not fit {CONFIG}: {name} is {kind} {shape}, "
-                f"expected F32 {list(tensor.shape)}"
+                f"expected {wanted} {list(tensor.shape)}"
             )

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.config import ComponentConfig, ModelConfig, convert, to_dict
-from drawzoo.errors import ConfigError, PluginError, UnknownNameError
+from drawzoo.errors import ConfigError, DrawzooError, PluginError, UnknownNameError
 from drawzoo.registry import registry
 
 if TYPE_CHECKING:
@@ -133,7 +133,17 @@ def _component(
         )
     config = convert(part.config, component.Config, f"{kind} {part.name}")
     filled = ComponentConfig(name=part.name, plugin=entry.distribution, config=to_dict(config))
-    return component(config, sizes), filled
+    try:
+        built = component(config, sizes)
+    except (DrawzooError, RuntimeError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{kind} {entry.qualified} cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    if kind != "writer" and not isinstance(getattr(built, "out_features", None), int):
+        raise PluginError(f"{kind} {entry.qualified} does not say its number of out_features")
+    return built, filled
 
 
 def _is_installed(name: str) -> bool:

@@ -46,6 +46,8 @@ def command(
 
     from drawzoo.files import check_writable, write_atomic
 
+    if out == gif:
+        raise click.UsageError(f"--out and --gif are both {out}; name two files")
     # What cannot be written is said before anything is computed.
     for path in filter(None, (out, gif)):
         check_writable(path)

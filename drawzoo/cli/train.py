@@ -74,6 +74,9 @@ def command(
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= dict(_setting(item) for item in settings)
     checkpoint = read_checkpoint(out)
+    if checkpoint is not None and checkpoint.step == 0 and not resume:
+        # Nothing was trained: the first step failed.
+        checkpoint = None
     if checkpoint is not None and not resume:
         raise click.UsageError(
             f"{out} holds a run already; go on with --resume, or choose another folder"

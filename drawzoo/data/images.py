@@ -63,4 +63,13 @@ def load_dataset(name: str, split: str, root: Path, *, download: bool = True) ->
     dataset: Dataset = registry().find("dataset", name).load()
     if split not in dataset.splits:
         raise DataError(f"{name} has no split {split!r}{nearest(split, dataset.splits)}")
-    return dataset.load(root, split, download=download)
+    images = dataset.load(root, split, download=download)
+    pixels, labels = images.pixels, images.labels
+    if pixels.dtype != torch.uint8 or pixels.dim() != 4 or len(pixels) == 0:
+        raise DataError(
+            f"{name} gives {pixels.dtype} {list(pixels.shape)}; a dataset gives images, "
+            "as torch.uint8 [N, C, H, W]"
+        )
+    if labels is not None and len(labels) != len(pixels):
+        raise DataError(f"{name} gives {len(labels)} labels for {len(pixels)} images")
+    return images

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from drawzoo.data.images import Images
-from drawzoo.errors import ConfigError, DataError, TrainingError
+from drawzoo.errors import ConfigError, DataError, PluginError, TrainingError
 from drawzoo.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -81,6 +81,7 @@ class Trainer:
             self.model = build(config.model)
         self.config = RunConfig(self.model.config, training)
         self._check_images()
+        self._check_components()
         self.model.start_from(images.mean())
         self.model.to(device)
         self.device = torch.device(device)
@@ -126,7 +127,10 @@ class Trainer:
         Raises:
             TrainingError: If loss or gradients are not finite; the last checkpoint is kept.
         """
-        with RunLog(self.folder, self.step, tensorboard=tensorboard) as log:
+        with (
+            torch.random.fork_rng(devices=[]),
+            RunLog(self.folder, self.step, tensorboard=tensorboard) as log,
+        ):
             if self.step in (0, self.total):
                 self.save()
             sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
@@ -199,6 +203,27 @@ class Trainer:
                 f"{len(self.images.pixels)} images of {model.config.dataset}; lower batch_size"
             )
 
+    def _check_components(self) -> None:
+        """One step on two images, so that mistakes show before anything is written."""
+        model = self.model.eval()
+        x = torch.zeros(2, *model.config.image)
+        try:
+            with torch.no_grad():
+                noise = torch.zeros(2, model.config.latent)
+                step = model.step(x, model.encoder.prepare(x), noise, model.initial_state(2))
+                patch, _ = model.writer(step.state.decoder[0])
+        except Exception as error:
+            raise PluginError(
+                f"a component of {model.config.name} fails on images of shape {list(x.shape)}: "
+                f"{type(error).__name__}: {error} (DRAWZOO_DEBUG=1 shows where)"
+            ) from error
+        if patch.shape != x.shape:
+            raise PluginError(
+                f"the writer of {model.config.name} gives {list(patch.shape)} for a canvas of "
+                f"{list(x.shape)}"
+            )
+        model.train()
+
     def _train_step(self) -> Tensor:
         """One optimiser step; returns its loss, bound, KL and gradient norm."""
         training, labels = self.config.training, None
@@ -213,6 +238,8 @@ class Trainer:
         noise = self.model.noise(len(x), self.config.model.steps, generator)
         if self.model.encoder.needs_labels and self.images.labels is not None:
             labels = self.images.labels[index].to(self.device)
+        # For components with randomness of their own, such as dropout.
+        torch.manual_seed(generator.initial_seed())
         reconstruction, kl, auxiliary = self._terms(x, noise, labels)
         kl = kl.sum(dim=0).mean()
         bound = reconstruction.mean() + kl

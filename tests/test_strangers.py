@@ -1,0 +1,129 @@
+"""What a stranger's component or dataset may do, and how its mistakes are told."""
+
+import pytest
+import torch
+from torch import nn
+
+import drawzoo
+from drawzoo.config import override
+from drawzoo.data.images import Images, load_dataset
+from drawzoo.errors import DataError, PluginError
+from drawzoo.plugins import installed
+from drawzoo.registry import Entry
+from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.training.loop import Trainer
+from drawzoo.weights import WEIGHTS, read_model
+
+
+@pytest.fixture
+def register():
+    """Adds a thing to the registry for one test."""
+    installed.cache_clear()
+
+    def register(kind, name, target):
+        installed().registry.add([Entry(kind, name, target, "", "stranger", "stranger")])
+
+    yield register
+    installed.cache_clear()
+
+
+class Reader(drawzoo.Reader):
+    """A sound reader with a buffer of whole numbers, and with dropout."""
+
+    def __init__(self, config, sizes):
+        super().__init__()
+        self.out_features = 4
+        channels, height, width = sizes.image
+        linear = nn.Linear(channels * height * width, 4)
+        self.layers = nn.Sequential(nn.Flatten(), linear, nn.BatchNorm1d(4), nn.Dropout(0.5))
+
+    def forward(self, x, error, h_dec):
+        return self.layers(error), None
+
+
+class NoFeatures(Reader):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        del self.out_features
+
+
+class Raises(Reader):
+    def forward(self, x, error, h_dec):
+        raise ValueError("boom")
+
+
+class Wide(Reader):
+    def forward(self, x, error, h_dec):
+        return torch.zeros(len(x), 7), None
+
+
+class Writer(drawzoo.Writer):
+    def forward(self, h_dec):
+        return h_dec[:, :1, None, None], None
+
+
+def trainer(tiny, folder, steps=6, **names):
+    config = tiny(image=(1, 28, 28))
+    for kind, name in names.items():
+        config = override(config, {f"{kind}.name": name})
+    folder.mkdir(exist_ok=True)
+    images = load_dataset("synthetic", "train", folder, download=False)
+    training = TrainingConfig(max_steps=steps, batch_size=8)
+    return RunConfig(config, training), images
+
+
+def test_counters_and_dropout_resume_exactly_and_load(tiny, tmp_path, register):
+    from drawzoo.training.checkpoint import read_checkpoint
+
+    register("reader", "mine", Reader)
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    config, images = trainer(tiny, whole, reader="mine")
+    Trainer(config, images, whole).run()
+    config, images = trainer(tiny, halves, reader="mine")
+    first = Trainer(config, images, halves)
+    first.run(stop=lambda: first.step == 3)
+    torch.rand(5)
+    Trainer(config, images, halves, read_checkpoint(halves)).run()
+    assert (whole / WEIGHTS).read_bytes() == (halves / WEIGHTS).read_bytes()
+    assert read_model(whole).reader.layers[2].num_batches_tracked > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "component", "reason"),
+    [
+        ("reader", NoFeatures, "out_features"),
+        ("reader", Raises, "boom"),
+        ("reader", Wide, "fails on images"),
+        ("writer", Writer, r"gives \[2, 1, 1, 1\] for a canvas of \[2, 1, 28, 28\]"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    tiny, tmp_path, register, kind, component, reason
+):
+    register(kind, "mine", component)
+    config, images = trainer(tiny, tmp_path / "run", **{kind: "mine"})
+    with pytest.raises(PluginError, match=reason):
+        Trainer(config, images, tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        Images(torch.rand(5, 1, 4, 4), None, binarize=False),
+        Images(torch.zeros(5, 4, 4, dtype=torch.uint8), None, binarize=False),
+        Images(torch.zeros(0, 1, 4, 4, dtype=torch.uint8), None, binarize=False),
+        Images(torch.zeros(5, 1, 4, 4, dtype=torch.uint8), torch.zeros(4), binarize=False),
+    ],
+    ids=["floats", "no channels", "empty", "labels"],
+)
+def test_datasets_are_checked(tmp_path, register, images):
+    class Mine:
+        splits = ("train",)
+
+        def load(self, root, split, *, download):
+            return images
+
+    register("dataset", "mine", Mine())
+    with pytest.raises(DataError, match="mine gives"):
+        load_dataset("mine", "train", tmp_path)
