@@ -4,19 +4,15 @@ import errno
 import itertools
 import json
 import os
-import shlex
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from drawzoo_draw.encoder import LSTMEncoder
+from runs import state, steps_of
 from safetensors.torch import load_file
 
 import drawzoo
-from drawzoo.cli import main
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError, OutputError, TrainingError
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
@@ -33,8 +29,6 @@ SETTINGS = [
     {"ema_decay": 0.9},
     {"optimizer": "adamw", "weight_decay": 0.1, "ema_decay": 0.5},
 ]
-
-TINY = ("dataset=synthetic", "steps=2", "latent=2", "decoder=8", "encoder.units=8", "batch_size=16")
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +63,12 @@ def stop_at(trainer, step, **options):
     assert trainer.step == step
 
 
-def state(folder):
-    """All tensors of a run, exactly: the weights as they are used, and the checkpoint's."""
-    files = {name: load_file(folder / name) for name in (WEIGHTS, CHECKPOINT)}
-    return {
-        (file, name): (tensor.dtype, tensor.shape, tensor.numpy().tobytes())
-        for file, tensors in files.items()
-        for name, tensor in tensors.items()
-    }
-
-
 def finite(folder):
     return all(
         tensor.isfinite().all()
         for file in (WEIGHTS, CHECKPOINT)
         for tensor in load_file(folder / file).values()
     )
-
-
-def steps_of(folder):
-    return [record["step"] for record in read_log(folder)]
 
 
 class TestLearningRate:
@@ -352,213 +332,3 @@ class TestRefusals:
         with pytest.raises(TrainingError) as error:
             trainer()
         assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-class TestCommand:
-    @pytest.fixture(autouse=True)
-    def signals(self):
-        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-        yield
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-    @pytest.fixture
-    def train(self, tmp_path, capsys):
-        """Runs `drawzoo train`; gives its exit code and what it says."""
-
-        def run(*args, out=tmp_path / "run"):
-            with pytest.raises(SystemExit) as exit:
-                main(["train", *args, "--out", str(out)])
-            captured = capsys.readouterr()
-            assert captured.out == ""
-            return exit.value.code, captured.err
-
-        return run
-
-    tiny = ("draw-mnist", *itertools.chain(*(("--set", item) for item in TINY)))
-    new = (*tiny, "--max-steps", "4")
-
-    def test_trains_and_resumes(self, train, tmp_path):
-        code, text = train(*self.new)
-        assert code == 0 and "step 0 of 4" in text and f"local-dir:{tmp_path / 'run'}" in text
-        before = state(tmp_path / "run")
-        for args in (("--resume",), ("--resume", *self.new), ("--resume", "--max-steps", "4")):
-            code, text = train(*args)
-            assert code == 0 and "step 4 of 4" in text
-        assert state(tmp_path / "run") == before
-
-    def test_run_is_not_overwritten(self, train, tmp_path):
-        train(*self.new)
-        before = state(tmp_path / "run")
-        code, text = train(*self.new)
-        assert code == 2 and "--resume" in text and text.count("\n") == 1
-        assert state(tmp_path / "run") == before
-
-    @pytest.mark.parametrize(
-        "key, value",
-        [
-            ("learning_rate", "0.5"),
-            ("max_steps", "5"),
-            ("seed", "1"),
-            ("latent", "3"),
-            ("encoder.units", "9"),
-            ("optimizer", "adamw"),
-        ],
-    )
-    def test_resume_with_other_settings(self, train, key, value):
-        train(*self.new)
-        for args in (("--resume",), ("--resume", *self.new)):
-            code, text = train(*args, "--set", f"{key}={value}")
-            assert code == ConfigError.exit_code
-            assert text.startswith("Error: ") and text.count("\n") == 1
-            assert key.rpartition(".")[2] in text and value in text
-
-    def test_resume_of_another_model(self, train):
-        train(*self.new)
-        code, text = train("model3-mnist", "--resume")
-        assert code == ConfigError.exit_code and "another" in text
-
-    def test_resume_without_a_checkpoint(self, train, tmp_path):
-        code, text = train("--resume")
-        assert code == 2 and str(tmp_path / "run") in text and text.count("\n") == 1
-        assert train("--resume", *self.new)[0] == 0
-
-    def test_damaged_checkpoint(self, train, tmp_path):
-        train(*self.new)
-        path = tmp_path / "run" / CHECKPOINT
-        path.write_bytes(path.read_bytes()[:-1])
-        code, text = train("--resume")
-        assert code == TrainingError.exit_code
-        assert text.startswith("Error: ") and text.count("\n") == 1
-
-    @pytest.mark.parametrize(
-        "args, code, word",
-        [
-            ((), 2, "drawzoo list"),
-            (("draw-mnits",), 4, "draw-mnist"),
-            (("missing.json",), 3, "missing.json"),
-            (("draw-mnist", "--set", "steps"), 2, "KEY=VALUE"),
-            (("draw-mnist", "--set", "stepz=3"), 3, "steps"),
-            (("draw-mnist", "--set", "learning_rat=3"), 3, "learning_rate"),
-            (("draw-mnist", "--set", "learning_rate=fast"), 3, "learning_rate"),
-            (("draw-mnist", "--set", "learning_rate=NaN"), 3, "learning_rate"),
-            (("draw-mnist", "--set", "learning_rate=-1"), 3, "learning_rate"),
-            (("draw-mnist", "--set", "weight_decay=NaN"), 3, "weight_decay"),
-            (("draw-mnist", "--set", "optimizer=sgd"), 3, "optimizer"),
-            (("draw-mnist", "--set", "encoder.unitz=3"), 3, "units"),
-            (("draw-mnist", "--set", "encodr.units=3"), 3, "encoder"),
-            (("draw-mnist", "--set", "dataset=mnits"), 4, "mnist"),
-            (("draw-mnist", "--set", "dataset=synthetic", "--set", "batch_size=3000"), 3, "2000"),
-            (("draw-mnist", "--set", "dataset=synthetic", "--set", "image=[3,8,8]"), 3, "image"),
-            (("draw-mnist", "--device", "nowhere"), 3, "--device nowhere"),
-            (("draw-mnist", "--epochs", "0"), 2, "--epochs"),
-            (("draw-mnist", "--seed", "-1"), 2, "--seed"),
-            (("draw-mnist", "--seed", str(2**70)), 3, "seed"),
-        ],
-        ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-    )
-    def test_wrong_arguments(self, train, args, code, word):
-        found, text = train(*args)
-        assert found == code
-        assert text.startswith("Error: ") and text.count("\n") == 1
-        assert word in text
-
-    def test_folder_that_cannot_be_made(self, train, tmp_path):
-        (tmp_path / "file").touch()
-        code, text = train(*self.new, out=tmp_path / "file" / "run")
-        assert code == OutputError.exit_code and text.count("\n") == 1
-
-    def test_config_file(self, train, tmp_path):
-        train(*self.new)
-        name = str(tmp_path / "run" / "config.json")
-        settings = ("--max-steps", "4", "--set", "batch_size=16")
-        assert train(name, *settings, out=tmp_path / "again")[0] == 0
-        assert state(tmp_path / "again") == state(tmp_path / "run")
-
-    def test_interruption_saves_and_says_how_to_go_on(self, tmp_path, train):
-        folder = tmp_path / "a run"
-        args = [*self.tiny, "--max-steps", "100000", "--out", str(folder)]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "drawzoo", "train", *args, "--checkpoint-steps", "100000"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert "step 0 of" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        out, text = process.communicate(timeout=60)
-        assert process.returncode == 130 and out == ""
-        assert text.count("\n") == 1 and "Traceback" not in text
-        step = read_checkpoint(folder).step
-        assert step >= 1 and f"step {step} of" in text
-        assert steps_of(folder)[-1] == step
-        drawzoo.load(f"local-dir:{folder}")
-        words = shlex.split(text.partition("go on with:")[2])
-        assert words == ["drawzoo", "train", "--resume", "--out", str(folder)]
-
-
-# One process imports torch; each run is a child of it, with a command line of its own.
-KILLER = """
-import os, random, signal, sys, time
-from pathlib import Path
-from drawzoo.cli import main
-from drawzoo.training.checkpoint import read_checkpoint
-
-folder, steps, args = Path(sys.argv[1]), ["--max-steps", sys.argv[2]], sys.argv[3:]
-
-def start(*more):
-    child = os.fork()
-    if child == 0:
-        main(["train", *args, *steps, *more])
-    return child
-
-def size():
-    log = folder / "killed" / "log.jsonl"
-    return log.stat().st_size if log.exists() else 0
-
-def end(child):
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-try:  # What is slow the first time.
-    main(["train", *args, "--max-steps", "1", "--out", str(folder / "first")])
-except SystemExit as done:
-    assert done.code == 0
-began = time.monotonic()
-assert end(start("--out", str(folder / "whole"))) == 0
-took = time.monotonic() - began
-chance = random.Random(0)
-for _ in range(5):
-    before = size()
-    child = start("--resume", "--out", str(folder / "killed"))
-    while size() == before:
-        time.sleep(0.001)
-    time.sleep(chance.uniform(0, 0.1) * took)
-    os.kill(child, signal.SIGKILL)
-    assert end(child) in (-signal.SIGKILL, 0)
-    checkpoint = read_checkpoint(folder / "killed")
-    print(checkpoint.step if checkpoint else 0)
-assert end(start("--resume", "--out", str(folder / "killed"))) == 0
-"""
-
-
-def test_resume_is_exact_after_kills(tmp_path):
-    args = [*TestCommand.tiny, "--set", "ema_decay=0.9", "--checkpoint-steps", "3"]
-    result = subprocess.run(
-        [sys.executable, "-c", KILLER, str(tmp_path), "60", *args],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        # Threads of OpenMP do not survive a fork.
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert result.returncode == 0, result.stderr
-    steps = [int(line) for line in result.stdout.split()]
-    assert steps == sorted(steps)
-    assert any(0 < step < 60 for step in steps), steps
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert (killed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
-    assert state(killed) == state(whole)
-    logged = steps_of(killed)
-    assert logged == sorted(set(logged)) and logged[-1] == 60
-    left = {path.name for path in killed.iterdir() if not path.name.startswith(".")}
-    assert left == {path.name for path in whole.iterdir()}

@@ -19,7 +19,15 @@ from drawzoo.errors import ConfigError, TrainingError
 from drawzoo.files import write_atomic
 from drawzoo.training.config import RunConfig
 
-__all__ = ["CHECKPOINT", "Checkpoint", "check_same", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "CHECKPOINT",
+    "Checkpoint",
+    "check_same",
+    "optimizer_tensors",
+    "read_checkpoint",
+    "restore_optimizer",
+    "write_checkpoint",
+]
 
 CHECKPOINT = "checkpoint.safetensors"
 
