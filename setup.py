@@ -17,7 +17,7 @@ setup(
         **{name: f"plugins/{name.replace('.', '/')}" for name in plugins},
     },
     package_data={
-        "drawzoo": ["py.typed", "manifest.json"],
+        "drawzoo": ["py.typed", "manifest.json", "data/*.safetensors"],
         "drawzoo.model_cards": ["*/*"],
     },
 )

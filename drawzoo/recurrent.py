@@ -43,16 +43,23 @@ class LSTM(nn.Module):
         h, c = self.initial.unsqueeze(1).expand(2, batch, self.units).unbind()
         return h, c
 
-    def forward(self, state: tuple[Tensor, Tensor], *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, state: tuple[Tensor, Tensor], *inputs: Tensor, drive: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """
         Arguments:
             state: The hidden state and the cell, each [B, U].
             inputs: Any number of [B, *] tensors.
+            drive: Added to the gates, [B, 4 U]: the share of inputs that are the same at every
+                step, whose matrix product is then needed only once.
 
         Returns:
             The next hidden state and cell, each [B, U].
         """
         h, c = state
-        i, f, g, o = self.gates(torch.cat([*inputs, h], dim=1)).chunk(4, dim=1)
+        gates = self.gates(torch.cat([*inputs, h], dim=1))
+        if drive is not None:
+            gates = gates + drive
+        i, f, g, o = gates.chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c

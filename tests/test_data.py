@@ -12,6 +12,7 @@ from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import DataError, UnknownNameError
 from drawzoo.paths import data_root
 
+REAL = os.environ.get("DRAWZOO_TEST_DATA")
 NAMES = {"train": "train", "test": "t10k"}
 
 
@@ -287,9 +288,9 @@ class TestRoot:
         assert data_root() == tmp_path / "xdg" / "drawzoo" / "data"
 
 
-@pytest.mark.skipif("DRAWZOO_TEST_DATA" not in os.environ, reason="DRAWZOO_TEST_DATA is not set")
+@pytest.mark.skipif(REAL is None, reason="DRAWZOO_TEST_DATA is not set")
 class TestRealData:
-    root = Path(os.environ.get("DRAWZOO_TEST_DATA", ""))
+    root = Path(REAL or "")
 
     @pytest.mark.parametrize("split, count", [("train", 60_000), ("test", 10_000)])
     def test_mnist(self, split, count):
@@ -311,3 +312,18 @@ class TestRealData:
         assert set(batch.unique().tolist()) == {0.0, 1.0}
         # The digits are the same as MNIST's, and so is the ink.
         assert images.mean().mean().item() == pytest.approx(0.131, abs=0.003)
+
+
+class TestMNISTSample:
+    def test_it_is_there_without_files_or_network(self, offline, tmp_path):
+        images = load_dataset("mnist-sample", "test", tmp_path)
+        assert images.pixels.shape == (256, 1, 28, 28)
+        assert images.labels.bincount(minlength=10).min() >= 10
+        assert images.binarize
+
+    @pytest.mark.skipif(REAL is None, reason="DRAWZOO_TEST_DATA is not set")
+    def test_it_is_the_beginning_of_the_test_split(self):
+        sample = load_dataset("mnist-sample", "test", Path(REAL))
+        whole = load_dataset("mnist", "test", Path(REAL), download=False)
+        assert torch.equal(sample.pixels, whole.pixels[:256])
+        assert torch.equal(sample.labels, whole.labels[:256])

@@ -24,6 +24,11 @@ def register_datasets(register: Registrar) -> None:
         summary="the fixed binarised MNIST of Larochelle & Murray (2011)",
     )
     register(
+        "mnist-sample",
+        "drawzoo.data.mnist_sample:MNIST_SAMPLE",
+        summary="the first 256 test images of mnist, which ship with drawzoo",
+    )
+    register(
         "synthetic",
         "drawzoo.data.synthetic:SYNTHETIC",
         summary="28×28 strokes made on the spot, to try things without a download",

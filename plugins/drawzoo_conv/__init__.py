@@ -1,4 +1,4 @@
-"""Convolutional encoders: Model III of the presentation."""
+"""Convolutional encoders: Models I and III of the presentation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ def register_encoders(register: Registrar) -> None:
 
 @hookimpl
 def register_models(register: Registrar) -> None:
+    at = "drawzoo_conv.models"
+    register(
+        "model1-mnist",
+        f"{at}:MODEL1_MNIST",
+        summary="Model I: the encoder reads glimpses and CNN features of the image",
+    )
     register(
         "model3-mnist",
-        "drawzoo_conv.models:MODEL3_MNIST",
+        f"{at}:MODEL3_MNIST",
         summary="Model III: the encoder is fed only CNN features of the image",
     )

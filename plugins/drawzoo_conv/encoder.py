@@ -1,14 +1,12 @@
-"""Model III: an encoder that is fed convolutional features of the image, and never a glimpse.
+"""The convolutional encoder of Models I and III.
 
 References:
-    | Generative Image Models, DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016): "encoder is fed only
-    | the cnn features of the input image"
+    | Generative Image Models, DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016)
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import drawzoo
 from drawzoo_conv.blocks import ConvFeatures
@@ -17,10 +15,13 @@ __all__ = ["ConvEncoder"]
 
 
 class ConvEncoder(drawzoo.Encoder):
-    """An LSTM fed with CNN features of the image and the decoder's previous output.
+    """An LSTM fed with CNN features of the image, the glimpse and the decoder's previous output.
 
-    The features take the place of the read: they are computed once an image, and the same ones
-    are given at every step. As in DRAW, the encoder stays privy to the decoder's output.
+    With a reader it is the encoder of Model I, "encoder reads both the input image and cnn
+    features as input at each time step"; without one (the reader `none`) that of Model III,
+    "encoder is fed only the cnn features of the input image". The image does not change from step
+    to step, so its features, and their share of the LSTM's gates, are computed once. As in DRAW,
+    the encoder is privy to the decoder's previous output.
     """
 
     class Config(drawzoo.Config, frozen=True):
@@ -32,11 +33,12 @@ class ConvEncoder(drawzoo.Encoder):
         super().__init__()
         self.out_features = config.units
         self.cnn = ConvFeatures(sizes.image, config.channels, config.features)
-        self.lstm = drawzoo.LSTM(config.features + sizes.glimpse + sizes.decoder, config.units)
+        self.drive = nn.Linear(config.features, 4 * config.units, bias=False)
+        self.lstm = drawzoo.LSTM(sizes.glimpse + sizes.decoder, config.units)
 
     def prepare(self, x: Tensor) -> Tensor:
-        features: Tensor = self.cnn(x)
-        return features
+        drive: Tensor = self.drive(self.cnn(x))
+        return drive
 
     def initial_state(self, batch: int) -> drawzoo.EncoderState:
         return self.lstm.initial_state(batch)
@@ -44,6 +46,5 @@ class ConvEncoder(drawzoo.Encoder):
     def forward(
         self, glimpse: Tensor, h_dec: Tensor, state: drawzoo.EncoderState, context: Tensor | None
     ) -> tuple[Tensor, drawzoo.EncoderState]:
-        assert context is not None
-        h, c = self.lstm((state[0], state[1]), torch.cat([context, glimpse], dim=1), h_dec)
+        h, c = self.lstm((state[0], state[1]), glimpse, h_dec, drive=context)
         return h, (h, c)

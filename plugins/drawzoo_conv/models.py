@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from drawzoo import ComponentConfig, ModelConfig
 
-__all__ = ["MODEL3_MNIST"]
+__all__ = ["MODEL1_MNIST", "MODEL3_MNIST"]
+
+MODEL1_MNIST = ModelConfig(
+    variant="model1",
+    dataset="mnist",
+    reader=ComponentConfig(name="attention", config={"size": 5}),
+    encoder=ComponentConfig(
+        name="conv", config={"units": 256, "channels": [32, 64, 64], "features": 512}
+    ),
+    writer=ComponentConfig(name="attention", config={"size": 5}),
+)
 
 MODEL3_MNIST = ModelConfig(
     variant="model3",
