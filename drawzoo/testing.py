@@ -52,7 +52,11 @@ def check_encoder(component: type[Encoder], **settings: object) -> None:
             features: Tensor = h
             return features
 
-        _check(encoder, two_steps, (x, glimpse, h_dec), (encoder.out_features,))
+        extra = None
+        if encoder.needs_labels:
+            extra = encoder.auxiliary_loss(encoder.prepare(x), torch.arange(BATCH) % 2)
+            assert extra.shape == (BATCH,), f"the loss has shape {list(extra.shape)}, not [B]"
+        _check(encoder, two_steps, (x, glimpse, h_dec), (encoder.out_features,), extra)
 
 
 def check_reader(component: type[Reader], **settings: object) -> None:
@@ -111,6 +115,7 @@ def _check(
     call: Callable[..., Tensor],
     inputs: tuple[Tensor, ...],
     features: tuple[int, ...],
+    extra: Tensor | None = None,
 ) -> None:
     name = type(component).__name__
     before = [tensor.clone() for tensor in inputs]
@@ -131,7 +136,8 @@ def _check(
     )
     if any(True for _ in component.parameters()):
         component.zero_grad()
-        torch.autograd.backward(out.square().sum())
+        loss = out.square().sum() if extra is None else out.square().sum() + extra.sum()
+        torch.autograd.backward(loss)
         for key, parameter in component.named_parameters():
             gradient = parameter.grad
             assert gradient is not None and gradient.any(), f"no gradient reaches {name}.{key}"

@@ -21,19 +21,30 @@ from drawzoo.zoo import build
 __all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "write_model"]
 
 
-# Whole numbers are counters, such as those of batch normalisation.
-_DTYPES = {torch.float32: "F32", torch.int64: "I64"}
+# How a file says that its floats are stored in 16 bits; models always compute in 32.
+_HALF = {"format": "half"}
 
 
-def write_model(folder: Path, config: ModelConfig, state: dict[str, Tensor]) -> None:
+def write_model(
+    folder: Path, config: ModelConfig, state: dict[str, Tensor], *, half: bool = False
+) -> None:
     """Writes the configuration and the weights of a model, each whole or not at all.
+
+    Arguments:
+        folder: Where to.
+        config: The model's configuration.
+        state: The model's tensors.
+        half: Whether to store weights as float16, in half the bytes. It rounds them to 11
+            significant bits; they are read back as float32.
 
     Raises:
         OutputError: If the folder cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if half:
+        tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
     # The same weights give the same bytes: safetensors writes several entries in any order.
-    write_atomic(folder / WEIGHTS, save(tensors, {"format": "pt"}))
+    write_atomic(folder / WEIGHTS, save(tensors, _HALF if half else {"format": "pt"}))
     write_atomic(folder / CONFIG, encode(config))
 
 
@@ -116,6 +127,8 @@ def _check_header(path: Path) -> None:
 
 
 def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:
+    # A precision that the file does not declare as a whole is a mistake or worse.
+    floats = "F16" if file.metadata() == _HALF else "F32"
     found = set(file.keys())
     if missing := sorted(expected.keys() - found):
         raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {', '.join(missing[:3])}")
@@ -125,7 +138,8 @@ def _compare(path: Path, expected: dict[str, Tensor], file: Any) -> None:
     for name, tensor in expected.items():
         part = file.get_slice(name)
         shape, kind = list(part.get_shape()), part.get_dtype()
-        wanted = _DTYPES.get(tensor.dtype, "F32")
+        # Whole numbers are counters, such as those of batch normalisation.
+        wanted = floats if tensor.is_floating_point() else "I64"
         if shape != list(tensor.shape) or kind != wanted:
             raise WeightsError(
                 f"{path} does not fit {CONFIG}: {name} is {kind} {shape}, "

@@ -260,6 +260,32 @@ class TestFiles:
         assert not trace.exists()
 
 
+class TestHalf:
+    @pytest.fixture
+    def half(self, model, folder):
+        write_model(folder, model.config, model.state_dict(), half=True)
+        return folder
+
+    def test_rounds_each_weight_and_computes_in_single_precision(self, model, half):
+        for name, tensor in read_model(half).state_dict().items():
+            assert tensor.dtype == torch.float32
+            assert tensor.equal(model.state_dict()[name].half().float())
+
+    def test_takes_half_the_bytes(self, half):
+        tensors = load_file(half / WEIGHTS)
+        assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+
+    def test_single_tensors_of_another_precision_are_refused(self, half):
+        tensors = load_file(half / WEIGHTS)
+        tensors["posterior.bias"] = tensors["posterior.bias"].float()
+        save_file(tensors, half / WEIGHTS, {"format": "half"})
+        assert "posterior.bias is F32 [4], expected F16" in refused(half)
+
+    def test_it_must_be_declared(self, half):
+        save_file(load_file(half / WEIGHTS), half / WEIGHTS, {"format": "pt"})
+        assert "F16" in refused(half)
+
+
 class TestTensors:
     @pytest.mark.parametrize(
         "change, words",

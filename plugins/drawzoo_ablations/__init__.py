@@ -1,4 +1,4 @@
-"""DRAW with something taken away: fewer steps, and a read that sees only the error image."""
+"""DRAW with something taken away: steps, attention, h_dec, or the image."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from drawzoo import hookimpl
 
 if TYPE_CHECKING:
     from drawzoo.registry import Registrar
+
+
+@hookimpl
+def register_encoders(register: Registrar) -> None:
+    register(
+        "lstm-private",
+        "drawzoo_ablations.encoder:PrivateEncoder",
+        summary="the paper's encoder without the decoder's output",
+    )
 
 
 @hookimpl
@@ -25,6 +34,16 @@ def register_models(register: Registrar) -> None:
     register("draw-t1-mnist", f"{at}:DRAW_T1_MNIST", summary="DRAW in one step")
     register("draw-t2-mnist", f"{at}:DRAW_T2_MNIST", summary="DRAW in two steps")
     register("draw-t5-mnist", f"{at}:DRAW_T5_MNIST", summary="DRAW in five steps")
+    register(
+        "draw-noattention-mnist",
+        f"{at}:DRAW_NOATTENTION_MNIST",
+        summary="DRAW without attention: it reads and writes the whole canvas",
+    )
+    register(
+        "draw-noprivy-mnist",
+        f"{at}:DRAW_NOPRIVY_MNIST",
+        summary="DRAW whose encoder is not privy to the decoder's output",
+    )
     register(
         "draw-erroronly-mnist",
         f"{at}:DRAW_ERRORONLY_MNIST",

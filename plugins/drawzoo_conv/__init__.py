@@ -1,4 +1,4 @@
-"""Convolutional encoders: Models I and III of the presentation."""
+"""Convolution and deconvolution in DRAW: Models I and III of the presentation, and their parts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 @hookimpl
 def register_encoders(register: Registrar) -> None:
     register("conv", "drawzoo_conv.encoder:ConvEncoder", summary="CNN features of the image")
+
+
+@hookimpl
+def register_writers(register: Registrar) -> None:
+    register("deconv", "drawzoo_conv.writer:DeconvWriter", summary="transposed convolutions")
 
 
 @hookimpl

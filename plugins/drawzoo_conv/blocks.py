@@ -1,20 +1,54 @@
-"""Convolutional building blocks."""
+"""Convolutional building blocks, for any image shape.
+
+`ConvMaps` looks at an image, `ConvFeatures` sums up what it sees in a vector, and `DeconvImage`
+makes an image of a vector.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ["ConvFeatures"]
+__all__ = ["ConvFeatures", "ConvMaps", "DeconvImage"]
+
+
+def _kernel(height: int, width: int) -> int:
+    """5 × 5 as in the presentation; 3 × 3 on maps that a 5 × 5 kernel would mostly see past."""
+    return 5 if min(height, width) >= 14 else 3
+
+
+class ConvMaps(nn.Sequential):
+    """Strided convolutions, ReLU after each; every one halves height and width, rounded up.
+
+    Arguments:
+        image: (C, H, W), in pixels.
+        channels: Output channels of each convolution.
+
+    Attributes:
+        shape: (C', H', W') of the maps.
+
+    Example:
+        >>> import torch
+        >>> maps = ConvMaps((1, 28, 28), (32, 64))
+        >>> maps(torch.zeros(2, 1, 28, 28)).shape, maps.shape
+        (torch.Size([2, 64, 7, 7]), (64, 7, 7))
+    """
+
+    def __init__(self, image: tuple[int, int, int], channels: Sequence[int]) -> None:
+        layers: list[nn.Module] = []
+        inputs, height, width = image
+        for outputs in channels:
+            kernel = _kernel(height, width)
+            layers += [nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
+            inputs, height, width = outputs, (height + 1) // 2, (width + 1) // 2
+        super().__init__(*layers)
+        self.shape = (inputs, height, width)
 
 
 class ConvFeatures(nn.Sequential):
-    """A small CNN: strided convolutions, then one dense layer, ReLU after each.
-
-    The first kernels are 5 × 5, as in the presentation, the later ones 3 × 3 once the map is
-    smaller than 14 pixels: a 5 × 5 kernel would then see mostly padding. Every convolution halves
-    height and width.
+    """A small CNN: `ConvMaps`, then one dense layer with ReLU.
 
     Arguments:
         image: (C, H, W), in pixels.
@@ -22,23 +56,56 @@ class ConvFeatures(nn.Sequential):
         features: Output features.
 
     Example:
+        >>> import torch
         >>> cnn = ConvFeatures((1, 28, 28), (32, 64), 100)
         >>> cnn(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 100])
     """
 
     def __init__(self, image: tuple[int, int, int], channels: Sequence[int], features: int) -> None:
-        layers: list[nn.Module] = []
-        inputs, height, width = image
-        for outputs in channels:
-            kernel = 5 if min(height, width) >= 14 else 3
-            layers += [nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
-            inputs, height, width = outputs, (height + 1) // 2, (width + 1) // 2
-        layers += [nn.Flatten(), nn.Linear(inputs * height * width, features), nn.ReLU()]
-        super().__init__(*layers)
+        maps = ConvMaps(image, channels)
+        super().__init__(*maps, nn.Flatten(), nn.Linear(math.prod(maps.shape), features), nn.ReLU())
 
-    def first_kernels(self) -> Tensor:
-        """The kernels of the first convolution, [channels, C, 5, 5]."""
-        first = self[0]
-        assert isinstance(first, nn.Conv2d)
-        return first.weight
+
+class DeconvImage(nn.Sequential):
+    """The way back: a dense layer, then transposed convolutions that double height and width.
+
+    Arguments:
+        features: Input features.
+        channels: Channels before each transposed convolution; the last one gives the image's.
+        image: (C, H, W) of the result, in pixels.
+
+    Example:
+        >>> import torch
+        >>> deconv = DeconvImage(100, (64, 32), (1, 28, 28))
+        >>> deconv(torch.zeros(2, 100)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(self, features: int, channels: Sequence[int], image: tuple[int, int, int]) -> None:
+        # The sizes that ConvMaps would go through, walked backwards.
+        sizes = [image[1:]]
+        for _ in channels:
+            height, width = sizes[-1]
+            sizes.append(((height + 1) // 2, (width + 1) // 2))
+        sizes.reverse()
+        first = (channels[0], *sizes[0])
+        layers: list[nn.Module] = [
+            nn.Linear(features, math.prod(first)),
+            nn.ReLU(),
+            nn.Unflatten(1, first),
+        ]
+        for inputs, outputs, (height, width) in zip(
+            channels, (*channels[1:], image[0]), sizes[1:], strict=True
+        ):
+            kernel = _kernel(height, width)
+            transposed = nn.ConvTranspose2d(
+                inputs,
+                outputs,
+                kernel,
+                stride=2,
+                padding=kernel // 2,
+                output_padding=((height + 1) % 2, (width + 1) % 2),
+            )
+            layers += [transposed, nn.ReLU()]
+        super().__init__(*layers[:-1])

@@ -1,0 +1,24 @@
+"""A convolutional write operation."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+import drawzoo
+from drawzoo_conv.blocks import DeconvImage
+
+__all__ = ["DeconvWriter"]
+
+
+class DeconvWriter(drawzoo.Writer):
+    """Writes to the whole canvas what transposed convolutions make of h_dec."""
+
+    class Config(drawzoo.Config, frozen=True):
+        channels: tuple[drawzoo.Size, ...] = (32, 16)
+
+    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+        super().__init__()
+        self.deconv = DeconvImage(sizes.decoder, config.channels, sizes.image)
+
+    def forward(self, h_dec: Tensor) -> tuple[Tensor, None]:
+        return self.deconv(h_dec), None

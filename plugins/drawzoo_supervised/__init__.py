@@ -1,0 +1,28 @@
+"""Model II of the presentation: a digit classifier supervises the encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drawzoo import hookimpl
+
+if TYPE_CHECKING:
+    from drawzoo.registry import Registrar
+
+
+@hookimpl
+def register_encoders(register: Registrar) -> None:
+    register(
+        "supervised",
+        "drawzoo_supervised.encoder:SupervisedEncoder",
+        summary="glimpses, and a classifier's features; needs labels to train",
+    )
+
+
+@hookimpl
+def register_models(register: Registrar) -> None:
+    register(
+        "model2-mnist",
+        "drawzoo_supervised.models:MODEL2_MNIST",
+        summary="Model II: a digit classifier, trained with labels, feeds the encoder",
+    )

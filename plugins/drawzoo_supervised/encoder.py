@@ -1,0 +1,77 @@
+"""The supervised encoder of Model II.
+
+References:
+    | Generative Image Models, DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016): "supervision in the
+    | form of a digit classification network, interconnected with the encoder network at two places"
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from drawzoo_conv.blocks import ConvMaps
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+import drawzoo
+
+__all__ = ["SupervisedEncoder"]
+
+
+class SupervisedEncoder(drawzoo.Encoder):
+    """An LSTM fed with the glimpse, the decoder's previous output, and a classifier's insides.
+
+    The classifier is a CNN, one hidden layer, and class logits. It feeds the LSTM at two places:
+    with its convolutional maps, and with its hidden layer. Both are the same at every step, so
+    their share of the LSTM's gates is computed once an image. In training the weighted
+    cross-entropy of the logits is added to the bound; drawing and evaluation need no labels.
+    """
+
+    needs_labels = True
+
+    class Config(drawzoo.Config, frozen=True):
+        units: drawzoo.Size = 256
+        channels: tuple[drawzoo.Size, ...] = (16, 64, 64)
+        features: drawzoo.Size = 128
+        classes: drawzoo.Size = 10
+        weight: float = 20.0
+        """Of the cross-entropy beside the bound, both in nats."""
+
+    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+        super().__init__()
+        self.out_features = config.units
+        self.classes, self.weight = config.classes, config.weight
+        self.maps = ConvMaps(sizes.image, config.channels)
+        size = math.prod(self.maps.shape)
+        self.hidden = nn.Linear(size, config.features)
+        # For the classes alone: what drives the LSTM stays whole.
+        self.dropout = nn.Dropout(0.5)
+        self.logits = nn.Linear(config.features, config.classes)
+        self.drive = nn.Linear(size + config.features, 4 * config.units, bias=False)
+        self.lstm = drawzoo.LSTM(sizes.glimpse + sizes.decoder, config.units)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """X [B, C, H, W] → the gates' drive and the class logits, [B, 4 U + K]."""
+        maps = self.maps(x).flatten(1)
+        hidden = torch.relu(self.hidden(maps))
+        drive = self.drive(torch.cat([maps, hidden], dim=1))
+        return torch.cat([drive, self.logits(self.dropout(hidden))], dim=1)
+
+    def initial_state(self, batch: int) -> drawzoo.EncoderState:
+        return self.lstm.initial_state(batch)
+
+    def forward(
+        self, glimpse: Tensor, h_dec: Tensor, state: drawzoo.EncoderState, context: Tensor | None
+    ) -> tuple[Tensor, drawzoo.EncoderState]:
+        assert context is not None
+        drive = context[:, : -self.classes]
+        h, c = self.lstm((state[0], state[1]), glimpse, h_dec, drive=drive)
+        return h, (h, c)
+
+    def classify(self, context: Tensor) -> Tensor:
+        return context[:, -self.classes :]
+
+    def auxiliary_loss(self, context: Tensor | None, labels: Tensor) -> Tensor:
+        assert context is not None
+        return self.weight * cross_entropy(self.classify(context), labels, reduction="none")
