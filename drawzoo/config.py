@@ -16,6 +16,7 @@ import msgspec
 from drawzoo.errors import ConfigError, nearest
 
 __all__ = [
+    "NAME",
     "ComponentConfig",
     "Config",
     "ModelConfig",
@@ -38,7 +39,10 @@ Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
 StepCount = Annotated[int, msgspec.Meta(ge=1, le=4_096)]
 """A number of steps T."""
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=100)]
+NAME = r"^[a-z0-9][a-z0-9_-]*\Z"
+"""The names of variants, datasets and components: lower-case letters, digits, - and _."""
+
+Name = Annotated[str, msgspec.Meta(pattern=NAME, max_length=100)]
 DistributionName = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=100)
 ]
@@ -187,6 +191,8 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
             node.update(plugin=None, config={})
         elif "config" in node and last not in node:
             node = node["config"]
+        if isinstance(node.get(last), dict) and not isinstance(value, dict):
+            raise ConfigError(f"{where} {key}: {last!r} has settings of its own; say {key}.name=…")
         node[last] = value
     return convert(data, type(config), where)
 

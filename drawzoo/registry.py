@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from drawzoo.config import NAME
 from drawzoo.errors import PluginError, UnknownNameError, nearest
 
 __all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical", "registry"]
@@ -70,7 +71,7 @@ class Registrar:
         Raises:
             ValueError: If the name or the target cannot be used.
         """
-        if not name.replace("-", "").replace("_", "").isalnum() or name != name.lower():
+        if not re.fullmatch(NAME, name):
             raise ValueError(f"{self._kind} name {name!r}: use lower case, digits, - and _")
         if isinstance(target, str) and target.count(":") != 1:
             raise ValueError(f"{self._kind} {name!r}: {target!r} is not 'package.module:attribute'")

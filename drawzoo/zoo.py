@@ -120,8 +120,12 @@ def _component(
     try:
         entry = registry().find(kind, name)
     except UnknownNameError as error:
-        if part.plugin is None or _is_installed(part.plugin):
+        if part.plugin is None:
             raise
+        if _is_installed(part.plugin):
+            raise UnknownNameError(
+                f"{error}; a plugin that is disabled or failed gives nothing (see: drawzoo plugins)"
+            ) from error
         raise PluginError(
             f"the {kind} {part.name!r} comes from the plugin {part.plugin}, which is not "
             f"installed; install it: pip install {part.plugin}"

@@ -293,7 +293,7 @@ class TestNames:
 
     def test_a_component_its_installed_plugin_does_not_give(self, tiny):
         part = ComponentConfig(name="wavelet", plugin="drawzoo")
-        with pytest.raises(UnknownNameError, match="encoder 'drawzoo:wavelet'"):
+        with pytest.raises(UnknownNameError, match="encoder 'drawzoo:wavelet'.*drawzoo plugins"):
             build(override(tiny(), {"encoder": to_dict(part)}))
 
     def test_a_component_of_the_wrong_kind(self, install, tiny):

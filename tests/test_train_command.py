@@ -112,6 +112,7 @@ class TestCommand:
             (("draw-mnist", "--set", "optimizer=sgd"), 3, "optimizer"),
             (("draw-mnist", "--set", "encoder.unitz=3"), 3, "units"),
             (("draw-mnist", "--set", "encodr.units=3"), 3, "encoder"),
+            (("draw-mnist", "--set", "encoder=lstm"), 3, "encoder.name="),
             (("draw-mnist", "--set", "dataset=mnits"), 4, "mnist"),
             (("draw-mnist", "--set", "dataset=synthetic", "--set", "batch_size=3000"), 3, "2000"),
             (("draw-mnist", "--set", "dataset=synthetic", "--set", "image=[3,8,8]"), 3, "image"),
