@@ -26,6 +26,7 @@ COMMANDS = (
     "evaluate",
     "info",
     "list",
+    "new-plugin",
     "plugins",
     "publish",
     "pull",
@@ -45,7 +46,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
-            module = importlib.import_module(f"drawzoo.cli.{name}")
+            module = importlib.import_module(f"drawzoo.cli.{name.replace('-', '_')}")
             command: click.Command = module.command
             return command
         from drawzoo.plugins import installed
