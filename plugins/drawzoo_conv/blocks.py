@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 __all__ = ["ConvFeatures"]
 
@@ -36,9 +36,3 @@ class ConvFeatures(nn.Sequential):
             inputs, height, width = outputs, (height + 1) // 2, (width + 1) // 2
         layers += [nn.Flatten(), nn.Linear(inputs * height * width, features), nn.ReLU()]
         super().__init__(*layers)
-
-    def first_kernels(self) -> Tensor:
-        """The kernels of the first convolution, [channels, C, 5, 5]."""
-        first = self[0]
-        assert isinstance(first, nn.Conv2d)
-        return first.weight
