@@ -3,7 +3,7 @@
 A file of codes is a safetensors file with
 
 - `z`, `mean` and `log_std`, float32 [T, N, Z], as `drawzoo.Codes` has them;
-- `index`, int64 [N], the images' places in their split, and `labels`, int64 [N], if it has any;
+- of a split, `index`, int64 [N], the images' places in it, and `labels`, int64 [N], if it has any;
 - in the header, under `drawzoo`, a `CodesInfo` as JSON.
 
 To decode one, `z` is enough.
@@ -44,8 +44,8 @@ class CodesInfo(Config, frozen=True, kw_only=True):
     """The name in the model's configuration."""
     dataset: str | None
     split: str | None
-    files: list[str]
-    """The image files, where there is no dataset."""
+    images: list[str]
+    """The images one by one, where they are not the first of a split."""
     seed: int
     """Of binarisation and noise."""
     format: Literal["codes-1"] = "codes-1"
@@ -88,9 +88,11 @@ def write_codes(path: Path, codes: Codes, labels: Tensor | None, info: CodesInfo
     Raises:
         OutputError: If it cannot be written.
     """
-    tensors = dict(codes._asdict(), index=torch.arange(codes.z.shape[1]))
+    tensors, num = codes._asdict(), codes.z.shape[1]
+    if info.dataset is not None:
+        tensors["index"] = torch.arange(num)
     if labels is not None:
-        tensors["labels"] = labels[: codes.z.shape[1]]
+        tensors["labels"] = labels[:num]
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     # One entry: safetensors writes several in any order.
     write_atomic(path, save(tensors, {KEY: msgspec.json.encode(info).decode()}))

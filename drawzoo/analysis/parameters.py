@@ -92,7 +92,7 @@ def bounds_versus(key: str, configs: dict[str, ModelConfig]) -> Versus:
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by dotted key; a component's own without the `config` between."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in data.items():
         if isinstance(value, dict):
             flat |= _flat(value, prefix if key == "config" else f"{prefix}{key}.")

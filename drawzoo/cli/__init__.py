@@ -21,14 +21,18 @@ from drawzoo.errors import DrawzooError, OutputError, nearest, one_line
 __all__ = ["cli", "main"]
 
 COMMANDS = (
+    "analyze",
     "cache",
     "card",
+    "decode",
+    "encode",
     "evaluate",
     "info",
     "list",
     "plugins",
     "publish",
     "pull",
+    "reconstruct",
     "sample",
     "train",
     "verify",

@@ -96,7 +96,7 @@ def source_options(command: F) -> F:
 
 
 def _is_number(item: str) -> bool:
-    return item.isascii() and item.isdecimal()
+    return item.isascii() and item.isdecimal() and len(item) < 20
 
 
 def _size(shape: Any) -> str:

@@ -50,8 +50,8 @@ class Sheet:
         right: int = 0,
     ) -> None:
         down, across, _, height, width = images.shape
-        self.step = (height + GAP / scale, width + GAP / scale)
-        self.size = (height, width)
+        self.step: tuple[float, float] = (height + GAP / scale, width + GAP / scale)
+        self.size: tuple[int, int] = (height, width)
         lines = max(label.count("\n") + 1 for label in columns)
         left = 14 + 7 * max(len(line) for label in rows for line in label.split("\n"))
         top, bottom = 34 + 16 * lines, 28 if notes else 8
@@ -148,5 +148,5 @@ class Sheet:
 def finish(figure: Figure) -> bytes:
     """The figure as PNG; the same bytes for the same figure and version of matplotlib."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
     return buffer.getvalue()
