@@ -235,7 +235,7 @@ def kernels_plot(found: dict[str, Kernels]) -> bytes:
         axes.set_title(f"{title}, the strongest first", fontsize=10)
         bar = figure.colorbar(shown, ax=axes, ticks=[-limit, 0, limit], format="%.2f")
         bar.ax.tick_params(labelsize=8)
-    return finish(figure)
+    return finish(figure, chart=True)
 
 
 def _across(kernels: Kernels) -> int:
@@ -279,7 +279,7 @@ def parameters_plot(models: dict[str, list[Part]], versus: Versus | None) -> byt
         axes.set_title(f"{model}: singular values", fontsize=10)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, frameon=False, loc="best")
-    return finish(figure)
+    return finish(figure, chart=True)
 
 
 def _grouped(

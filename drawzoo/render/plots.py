@@ -13,6 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 __all__ = ["READ", "WRITE", "Array", "Sheet", "finish"]
 
@@ -145,8 +146,18 @@ class Sheet:
         )
 
 
-def finish(figure: Figure) -> bytes:
-    """The figure as PNG; the same bytes for the same figure and version of matplotlib."""
+def finish(figure: Figure, *, chart: bool = False) -> bytes:
+    """The figure as PNG; the same bytes for the same figure and version of matplotlib.
+
+    Arguments:
+        figure: The figure.
+        chart: Whether 256 colours are enough, as they are for lines and text.
+    """
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png")
+    picture = Image.open(raw).convert("RGB")
+    if chart:
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+    picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
