@@ -10,6 +10,7 @@ from torch import Tensor
 
 from drawzoo.config import ModelConfig, to_dict
 from drawzoo.errors import ConfigError, nearest
+from drawzoo.hub import HUB, LOCAL
 from drawzoo.manifest import Figure, manifest
 from drawzoo.model import Draw
 
@@ -106,7 +107,9 @@ def _varied(values: Sequence[Any]) -> bool:
 
 
 def _published_bound(name: str, dataset: str) -> Figure:
-    published = manifest().get(name.rpartition(":")[2])
+    # A folder may be called like a published model, and hold another.
+    elsewhere = name.startswith((LOCAL, HUB))
+    published = None if elsewhere else manifest().get(name.rpartition(":")[2])
     for figure in published.figures if published else []:
         if (figure.dataset, figure.split, figure.protocol) == (dataset, "test", "bound"):
             return figure
