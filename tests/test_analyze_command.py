@@ -122,7 +122,7 @@ class TestInterpolate:
             "spherical": 3,
         }
         assert picture(out).width > 6 * 84
-        assert frames(gif) >= 4
+        assert frames(gif) >= 3  # equal ones become one
 
     def test_between_seeds(self, run, make, tmp_path):
         args = ("--seeds", "--json", "--out", tmp_path / "a.png")
