@@ -230,9 +230,9 @@ def kernels_plot(found: dict[str, Kernels]) -> bytes:
             interpolation="nearest",
         )
         axes.set(xticks=[], yticks=[], facecolor="0.8")
-        of = "" if inputs == 1 else f", input channel {channel + 1}"
+        of = "" if inputs == 1 else f"\ninput channel {channel + 1}"
         title = f"{name}\n{kernels.layer}: {outputs} kernels {height}×{width}{of}"
-        axes.set_title(f"{title}, the strongest first", fontsize=10)
+        axes.set_title(f"{title}, the strongest first", fontsize=10, parse_math=False)
         bar = figure.colorbar(shown, ax=axes, ticks=[-limit, 0, limit], format="%.2f")
         bar.ax.tick_params(labelsize=8)
     return finish(figure, chart=True)
@@ -276,7 +276,7 @@ def parameters_plot(models: dict[str, list[Part]], versus: Versus | None) -> byt
             for name, values in part.spectra.items():
                 axes.plot(range(1, len(values) + 1), values.numpy(), label=name, lw=1.3)
         axes.set(xscale="log", yscale="log", xlabel="rank")
-        axes.set_title(f"{model}: singular values", fontsize=10)
+        axes.set_title(f"{model}: singular values", fontsize=10, parse_math=False)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, frameon=False, loc="best")
     return finish(figure, chart=True)
@@ -342,5 +342,4 @@ def _scale(images: Tensor) -> int:
 
 
 def _short(name: str) -> str:
-    # A dollar sign would begin mathematics.
-    return (name if len(name) <= 20 else f"{name[:8]}…{name[-11:]}").replace("$", r"\$")
+    return name if len(name) <= 20 else f"{name[:8]}…{name[-11:]}"

@@ -72,11 +72,28 @@ class Sheet:
             for k in range(across):
                 self._image(images[r, k], r, k)
         for r, label in enumerate(rows):
-            self.axes.text(-6 / scale, self.middle(r), label, ha="right", va="center", fontsize=9)
+            self.axes.text(
+                -6 / scale,
+                self.middle(r),
+                label,
+                ha="right",
+                va="center",
+                fontsize=9,
+                parse_math=False,
+            )
         for k, label in enumerate(columns):
             x = k * self.step[1] + width / 2
             self.axes.text(x, -5 / scale, label, ha="center", va="bottom", fontsize=9)
-        self.figure.text(12 / wide, 1 - 10 / tall, title, va="top", fontsize=11, weight="bold")
+        # In names of files and folders, a dollar sign is no mathematics.
+        self.figure.text(
+            12 / wide,
+            1 - 10 / tall,
+            title,
+            va="top",
+            fontsize=11,
+            weight="bold",
+            parse_math=False,
+        )
         if notes:
             self.figure.text(12 / wide, 8 / tall, notes, va="bottom", fontsize=8.5, color="0.3")
 
