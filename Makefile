@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test slow lint types format clean
+.PHONY: demo test slow lint types format gallery clean
 
 demo: $(VENV)/installed
 	@mkdir -p $(OUT)
@@ -29,6 +29,15 @@ types: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The pictures of the README, each by the command that is given below it there.
+gallery: $(VENV)/installed
+	$(BIN)/drawzoo reconstruct draw-mnist docs/gallery/paper.jpg docs/gallery/board.png 1 --out docs/gallery/reconstruct.png --gif docs/gallery/reconstruct.gif
+	$(BIN)/drawzoo analyze steps draw-mnist 11 --out docs/gallery/steps.png
+	$(BIN)/drawzoo analyze interpolate draw-mnist 0 2 --out docs/gallery/interpolate.png --gif docs/gallery/interpolate.gif
+	$(BIN)/drawzoo analyze attention draw-mnist 0 1 2 --out docs/gallery/attention.png
+	$(BIN)/drawzoo analyze kernels model3-mnist --out docs/gallery/kernels.png
+	$(BIN)/drawzoo analyze parameters draw-t1-mnist draw-t2-mnist draw-t5-mnist draw-mnist --versus steps --out docs/gallery/parameters.png
 
 clean:
 	rm -rf $(VENV) $(OUT) build *.egg-info

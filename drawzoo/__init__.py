@@ -16,12 +16,13 @@ from drawzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from drawzoo.components import Encoder, EncoderState, Reader, Sizes, Window, Writer
-    from drawzoo.model import Draw, Drawing
+    from drawzoo.model import Codes, Draw, Drawing
     from drawzoo.recurrent import LSTM
     from drawzoo.zoo import build, list_models, load
 
 __all__ = [
     "LSTM",
+    "Codes",
     "ComponentConfig",
     "Config",
     "Draw",
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 # every plugin's own import and most commands stay fast.
 _LAZY = {
     "LSTM": "recurrent",
+    "Codes": "model",
     "Draw": "model",
     "Drawing": "model",
     "Encoder": "components",

@@ -32,7 +32,18 @@ from drawzoo.errors import ConfigError
 from drawzoo.likelihood import LIKELIHOODS
 from drawzoo.recurrent import LSTM
 
-__all__ = ["Bound", "Draw", "Drawing", "Posterior", "State", "Step", "Terms", "gaussian_kl"]
+__all__ = [
+    "Bound",
+    "Codes",
+    "Draw",
+    "Drawing",
+    "Posterior",
+    "State",
+    "Step",
+    "Terms",
+    "gaussian_kl",
+    "join",
+]
 
 CHUNK = 100
 """Images sampled at once: it bounds the memory, and an image's noise does not depend on `num`."""
@@ -59,6 +70,8 @@ class Step(NamedTuple):
     """What one step of inference gives."""
 
     state: State
+    z: Tensor
+    """The sample of the posterior, [B, Z]."""
     posterior: Posterior
     read: Window | None
     write: Window | None
@@ -87,6 +100,17 @@ class Bound(Tensor):
     """−log p(x | c_T) of each image, [B]."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+
+class Codes(NamedTuple):
+    """The latent codes inferred from a batch of images, [T, B, Z] each."""
+
+    z: Tensor
+    """A sample of the posterior: all that the decoder needs to draw the images again."""
+    mean: Tensor
+    """The posterior's mean at each step; from the second on it depends on the z before."""
+    log_std: Tensor
+    """The logarithm of its standard deviation."""
 
 
 class Drawing(NamedTuple):
@@ -184,7 +208,7 @@ class Draw(nn.Module):
         posterior, encoder, read = self.infer(x, context, state)
         z = posterior.mean + posterior.log_std.exp() * noise
         canvas, decoder, write = self.generate(z, state.canvas, state.decoder)
-        return Step(State(canvas, encoder, decoder), posterior, read, write)
+        return Step(State(canvas, encoder, decoder), z, posterior, read, write)
 
     def _steps(self, x: Tensor, context: Tensor | None, noise: Tensor) -> Iterator[Step]:
         state = self.initial_state(len(x))
@@ -249,14 +273,61 @@ class Draw(nn.Module):
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator | None = None) -> Drawing:
         """Draws each image of x [B, C, H, W] again, through the codes inferred from it."""
-        x = self._checked(x)
-        noise = self.noise(len(x), self.config.steps, generator)
-        steps = list(self._steps(x, self.encoder.prepare(x), noise))
+        steps = self._inferred(x, generator)
         return self._drawing(
             [step.state.canvas for step in steps],
             [step.read for step in steps],
             [step.write for step in steps],
         )
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, *, generator: torch.Generator | None = None) -> Codes:
+        """The latent codes of images, those through which `reconstruct` draws them again.
+
+        Arguments:
+            x: Images, [B, C, H, W].
+            generator: The source of randomness.
+
+        Returns:
+            A sample and the posterior it is from, [T, B, Z] each; `decode(codes.z)` has exactly
+            the canvases of `reconstruct(x)` with a generator in the same state.
+        """
+        steps = self._inferred(x, generator)
+        return Codes(
+            torch.stack([step.z for step in steps]),
+            torch.stack([step.posterior.mean for step in steps]),
+            torch.stack([step.posterior.log_std for step in steps]),
+        )
+
+    def _inferred(self, x: Tensor, generator: torch.Generator | None) -> list[Step]:
+        x = self._checked(x)
+        noise = self.noise(len(x), self.config.steps, generator)
+        return list(self._steps(x, self.encoder.prepare(x), noise))
+
+    # Generation
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Drawing:
+        """The drawing that latent codes [T, B, Z] stand for, by the decoder alone.
+
+        Fewer steps than the model's T give an earlier stage of it, more draw on.
+        """
+        latent = self.config.latent
+        if z.dim() != 3 or z.shape[2] != latent:
+            raise ConfigError(
+                f"{self.config.name} takes codes of shape [T, B, {latent}], got {list(z.shape)}"
+            )
+        self._checked_steps(z.shape[1], z.shape[0])
+        if not z.isfinite().all():
+            raise ConfigError(f"{self.config.name} takes finite codes, got NaN or infinity")
+        return self._drawing(*self._decode(z.to(self.initial_canvas)))
+
+    @torch.no_grad()
+    def prior(
+        self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The latent codes [T, num, Z] that `draw` would draw with the same arguments."""
+        return torch.cat(list(self._prior(num, self._checked_steps(num, steps), generator)), dim=1)
 
     @torch.no_grad()
     def sample(
@@ -289,17 +360,7 @@ class Draw(nn.Module):
     ) -> Drawing:
         """As `sample`, with all canvases and windows on the way."""
         steps = self._checked_steps(num, steps)
-        parts = [self._drawing(*self._decode(z)) for z in self._prior(num, steps, generator)]
-        writes = None
-        if parts[0].writes is not None:
-            series = zip(*(cast(list[Window], part.writes) for part in parts), strict=True)
-            writes = [_concatenate(windows) for windows in series]
-        return Drawing(
-            torch.cat([part.canvases for part in parts], dim=1),
-            torch.cat([part.images for part in parts], dim=1),
-            None,
-            writes,
-        )
+        return join([self._drawing(*self._decode(z)) for z in self._prior(num, steps, generator)])
 
     def _prior(self, num: int, steps: int, generator: torch.Generator | None) -> Iterator[Tensor]:
         """Latent codes z [T, b, Z] from the prior, in chunks of images."""
@@ -334,7 +395,7 @@ class Draw(nn.Module):
         if steps > trained:
             warnings.warn(
                 f"{self.config.name} was trained with {trained} steps; drawing on to {steps}",
-                stacklevel=4,  # this, `sample` or `draw`, its `no_grad`, and who called it
+                stacklevel=4,  # this, `sample` or its like, its `no_grad`, and who called it
             )
         return steps
 
@@ -356,6 +417,21 @@ def _device(generator: torch.Generator | None) -> torch.device:
 
 def _windows(windows: list[Window | None]) -> list[Window] | None:
     return None if windows[0] is None else cast(list[Window], windows)
+
+
+def join(drawings: Sequence[Drawing]) -> Drawing:
+    """The drawings of several batches as those of one, in the same order and of the same model."""
+    return Drawing(
+        torch.cat([drawing.canvases for drawing in drawings], dim=1),
+        torch.cat([drawing.images for drawing in drawings], dim=1),
+        _join_windows([drawing.reads for drawing in drawings]),
+        _join_windows([drawing.writes for drawing in drawings]),
+    )
+
+
+def _join_windows(series: Sequence[list[Window] | None]) -> list[Window] | None:
+    given = [windows for windows in series if windows is not None]
+    return [_concatenate(step) for step in zip(*given, strict=True)] or None
 
 
 def _concatenate(windows: Sequence[Window]) -> Window:

@@ -21,8 +21,11 @@ from drawzoo.errors import DrawzooError, OutputError, nearest, one_line
 __all__ = ["cli", "main"]
 
 COMMANDS = (
+    "analyze",
     "cache",
     "card",
+    "decode",
+    "encode",
     "evaluate",
     "info",
     "list",
@@ -30,6 +33,7 @@ COMMANDS = (
     "plugins",
     "publish",
     "pull",
+    "reconstruct",
     "sample",
     "train",
     "verify",

@@ -1,0 +1,1 @@
+"""Looking into models: codes, steps, interpolation, kernels, parameters. Free of plotting."""

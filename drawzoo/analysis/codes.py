@@ -1,0 +1,146 @@
+"""Latent codes as data: a whole split encoded, and the files that codes are kept in.
+
+A file of codes is a safetensors file with
+
+- `z`, `mean` and `log_std`, float32 [T, N, Z], as `drawzoo.Codes` has them;
+- of a split, `index`, int64 [N], the images' places in it, and `labels`, int64 [N], if it has any;
+- in the header, under `drawzoo`, a `CodesInfo` as JSON.
+
+To decode one, `z` is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from drawzoo.config import Config, ModelConfig, decode
+from drawzoo.data.images import Images
+from drawzoo.errors import ConfigError, DataError
+from drawzoo.files import write_atomic
+from drawzoo.model import Codes, Draw
+
+__all__ = ["CodesInfo", "encode_images", "read_z", "write_codes"]
+
+BATCH = 250
+"""Images encoded at once: as `drawzoo evaluate` measures them, so that its noise is the same."""
+MAX_BYTES = 1 << 30
+"""Larger files of codes are refused unread."""
+MAX_STEPS = 4_096
+KEY = "drawzoo"
+
+
+class CodesInfo(Config, frozen=True, kw_only=True):
+    """Where codes come from."""
+
+    model: str
+    """The name in the model's configuration."""
+    dataset: str | None
+    split: str | None
+    images: list[str]
+    """The images one by one, where they are not the first of a split."""
+    seed: int
+    """Of binarisation and noise."""
+    format: Literal["codes-1"] = "codes-1"
+
+
+def encode_images(
+    model: Draw,
+    images: Images,
+    num: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Codes:
+    """The codes of the first `num` images, [T, num, Z].
+
+    An image's codes depend on the seed and the split, not on `num`: they are those of which
+    `drawzoo evaluate` measures the bound.
+
+    Arguments:
+        model: The model.
+        images: The split.
+        num: Images to encode.
+        seed: Of binarisation and noise.
+        progress: Wraps the sequence of batches.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batches = []
+    for first in progress(range(0, num, BATCH)):
+        # A batch that is cut short before it is encoded would have other noise.
+        index = torch.arange(first, min(first + BATCH, len(images.pixels)))
+        x = images.batch(index, generator)
+        codes = model.encode(x, generator=generator)
+        batches.append(Codes(*(tensor[:, : num - first].float().cpu() for tensor in codes)))
+    return Codes(*(torch.cat(tensors, dim=1) for tensors in zip(*batches, strict=True)))
+
+
+def write_codes(path: Path, codes: Codes, labels: Tensor | None, info: CodesInfo) -> None:
+    """Writes codes to a file; the same bytes for the same codes.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    tensors, num = codes._asdict(), codes.z.shape[1]
+    if info.dataset is not None:
+        tensors["index"] = torch.arange(num)
+    if labels is not None:
+        tensors["labels"] = labels[:num]
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    # One entry: safetensors writes several in any order.
+    write_atomic(path, save(tensors, {KEY: msgspec.json.encode(info).decode()}))
+
+
+def read_z(path: Path, config: ModelConfig) -> Tensor:
+    """The codes z [T, N, Z] in a file, checked before they are read.
+
+    Raises:
+        DataError: If they cannot be read, or are not codes of such a model.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(f"{path}: {size:,} bytes are more than the {MAX_BYTES:,} that are read")
+        with safe_open(path, framework="pt") as file:
+            _check(path, file, config)
+            z: Tensor = file.get_tensor("z")
+    except SafetensorError as error:
+        raise DataError(
+            f"{path} is damaged or no safetensors file ({error}); make one with: drawzoo encode"
+        ) from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+    if not z.isfinite().all():
+        raise DataError(f"{path}: z holds values that are not finite")
+    return z
+
+
+def _check(path: Path, file: Any, config: ModelConfig) -> None:
+    if raw := (file.metadata() or {}).get(KEY):
+        try:
+            info = decode(raw.encode(), CodesInfo, f"{path}: header")
+        except ConfigError as error:
+            raise DataError(str(error)) from None
+        if info.model != config.name:
+            raise DataError(
+                f"{path} holds codes of {info.model}, which mean nothing to {config.name}; "
+                f"decode them with {info.model}"
+            )
+    if "z" not in file.keys():  # noqa: SIM118 - not a dictionary
+        raise DataError(f"{path} holds no codes: there is no tensor z in it")
+    part = file.get_slice("z")
+    shape, kind = part.get_shape(), part.get_dtype()
+    if kind not in ("F32", "F64"):
+        raise DataError(f"{path}: z is {kind}, expected F32 or F64")
+    if len(shape) != 3 or 0 in shape or shape[2] != config.latent or shape[0] > MAX_STEPS:
+        raise DataError(
+            f"{path}: z is {shape}, but {config.name} takes [T, N, {config.latent}] "
+            f"with T from 1 to {MAX_STEPS:,}"
+        )

@@ -1,0 +1,79 @@
+"""What the latent code of each time step does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from drawzoo.analysis.codes import encode_images
+from drawzoo.data.images import Images
+from drawzoo.model import Draw, Posterior, gaussian_kl
+
+__all__ = ["StepEffects", "step_effects", "step_variants"]
+
+
+class StepEffects(NamedTuple):
+    """The part that each step's code has, over many images."""
+
+    nats: Tensor
+    """KL(Q_t ‖ P) of each step and image: what the code of the step says of it, [T, N]."""
+    removed: Tensor
+    """Mean absolute change of a pixel of the finished image when z_t becomes 0, [T, N]."""
+    replaced: Tensor
+    """The same when z_t is drawn anew from the prior, [T, N]."""
+
+
+def step_variants(model: Draw, z: Tensor, fresh: Tensor) -> Tensor:
+    """Finished images in which the code of one step is another, and the rest is held.
+
+    Arguments:
+        model: The model.
+        z: Codes of one image, [T, 1, Z].
+        fresh: Other codes, [T, V, Z].
+
+    Returns:
+        Pixel probabilities, [T, V, C, H, W]: in row t, z_t is replaced by each `fresh[t]`.
+    """
+    rows = []
+    for t in range(len(z)):
+        codes = z.repeat(1, fresh.shape[1], 1)
+        codes[t] = fresh[t]
+        rows.append(model.decode(codes).images[-1])
+    return torch.stack(rows)
+
+
+def step_effects(
+    model: Draw,
+    images: Images,
+    num: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> StepEffects:
+    """The effects of all steps, on the first `num` images of a split.
+
+    Arguments:
+        model: The model.
+        images: The split.
+        num: Images to look at.
+        seed: Of binarisation, noise, and the codes drawn anew.
+        progress: Wraps the sequence of steps.
+    """
+    codes = encode_images(model, images, num, seed=seed)
+    like = model.initial_canvas
+    z, mean, log_std = (tensor.to(like) for tensor in codes)
+    fresh = model.noise(num, len(z), torch.Generator().manual_seed(seed))
+    finished = model.decode(z).images[-1]
+    removed: list[Tensor] = []
+    replaced: list[Tensor] = []
+    for t in progress(range(len(z))):
+        for other, changes in ((torch.zeros_like(fresh[t]), removed), (fresh[t], replaced)):
+            changed = z.clone()
+            changed[t] = other
+            difference = model.decode(changed).images[-1] - finished
+            changes.append(difference.abs().flatten(1).mean(dim=1))
+    nats = torch.stack([gaussian_kl(Posterior(*q)) for q in zip(mean, log_std, strict=True)])
+    return StepEffects(nats, torch.stack(removed), torch.stack(replaced))
