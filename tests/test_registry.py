@@ -80,7 +80,7 @@ class TestLoading:
                     click.echo("hello")
             """,
         )
-        assert list(installed().commands) == ["greet"]
+        assert "greet" in installed().commands
 
     def test_what_is_registered_must_be_there_only_when_it_is_used(self, install):
         install("zoo-extra")
@@ -264,7 +264,7 @@ class TestClash:
         errors = {plugin.distribution: plugin.error for plugin in installed().plugins}
         assert errors["zoo-one"] is None
         assert "zoo-one" in errors["zoo-two"] and "drawzoo" in errors["zoo-three"]
-        assert list(installed().commands) == ["greet"]
+        assert "greet" in installed().commands
         installed.cache_clear()
         monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
         with pytest.raises(PluginError, match="given by"):
