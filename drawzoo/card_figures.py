@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from huggingface_hub import EvalResult
@@ -15,7 +14,9 @@ from drawzoo.figures import (
     IwaeFigure,
     QualityFigure,
     plus_minus,
+    protocol,
 )
+from drawzoo.markdown import table
 
 __all__ = ["eval_results", "evaluation_command", "figures_text"]
 
@@ -60,7 +61,7 @@ def evaluation_command(figure: Figure) -> str:
     k = f" -k {figure.k}" if isinstance(figure, IwaeFigure) else ""
     return (
         f"drawzoo evaluate {figure.model} --dataset {figure.dataset} --split {figure.split} "
-        f"--protocol {figure.__struct_config__.tag}{k} --images {figure.images} "
+        f"--protocol {protocol(figure)}{k} --images {figure.images} "
         f"--seed {figure.seed}"
     )
 
@@ -107,11 +108,6 @@ def _metrics(figure: Figure) -> list[tuple[str, str, Any]]:
             return [("accuracy", "Accuracy of the encoder's classifier", figure.accuracy)]
 
 
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _where(figure: Figure) -> list[str]:
     return [f"{figure.dataset} {figure.split}", f"{figure.images:,}", str(figure.seed)]
 
@@ -132,7 +128,7 @@ def _bound(figures: list[BoundFigure]) -> str:
     return f"""\
 ### Protocol `bound`: nats per image, lower is better
 
-{_table([*_WHERE, "nats", "KL", "reconstruction"], rows)}
+{table([*_WHERE, "nats", "KL", "reconstruction"], rows)}
 
 The negative log-likelihood bound (the negative ELBO), from one sample of the codes an image."""
 
@@ -150,10 +146,10 @@ def _iwae(figures: list[IwaeFigure]) -> str:
     return f"""\
 ### Protocol `iwae`: nats per image, lower is better
 
-{_table([*_WHERE, "k", "nats", "bound on the same images"], rows)}
+{table([*_WHERE, "k", "nats", "bound on the same images"], rows)}
 
 The importance-weighted bound (Burda et al., 2016) from k samples an image: closer to the true
-negative log-likelihood than the bound, and still above it."""
+negative log-likelihood than the bound and, on average, still above it."""
 
 
 def _generated(figures: list[GeneratedFigure]) -> str:
@@ -169,7 +165,7 @@ def _generated(figures: list[GeneratedFigure]) -> str:
     return f"""\
 ### Protocol `generated`: no likelihood, lower is not better
 
-{_table([*_WHERE, "average", "standard deviation", "maximum"], rows)}
+{table([*_WHERE, "average", "standard deviation", "maximum"], rows)}
 
 The binary cross-entropy in nats between the pixel probabilities of a generated image and an
 unrelated, binarised test image ({figures[0].pairing}). Sharper drawings
@@ -180,6 +176,7 @@ def _quality(figures: list[QualityFigure]) -> str:
     from drawzoo.quality.classifier import facts
 
     known = facts()
+    accuracy = f"{known.accuracy:.2%} ± {known.accuracy_stderr:.2%}"
     rows = (
         [
             *_where(f),
@@ -195,16 +192,16 @@ def _quality(figures: list[QualityFigure]) -> str:
     return f"""\
 ### Protocol `quality`: samples seen by a classifier of digits
 
-{_table([*_WHERE, "Fréchet distance", "confidence"], rows)}
+{table([*_WHERE, "Fréchet distance", "confidence"], rows)}
 
-{_table(["samples taken for", *map(str, range(10))], shares)}
+{table(["samples taken for", *map(str, range(10))], shares)}
 
 The Fréchet distance (lower is better) is between as many generated as test images, both binarised,
-in the {known.features} features of a small classifier that comes with drawzoo, and depends on that
-number; for training images it is {known.frechet_train:.2f}. The classifier is right on \
-{known.accuracy:.2%} ± {known.accuracy_stderr:.2%}
-of the test images. Confidence is its mean probability of the likeliest digit, on test images \
-{known.confidence:.4f}."""
+in the {known.features} features of a small classifier that comes with drawzoo; it depends on their
+number. Between {known.images:,} training images and as many test images it is \
+{known.frechet_train:.2f}. Confidence is the
+mean probability that the classifier gives the likeliest digit; for the test images it is
+{known.confidence:.4f}, and {accuracy} of them are classified correctly."""
 
 
 def _accuracy(figures: list[AccuracyFigure]) -> str:
@@ -212,7 +209,7 @@ def _accuracy(figures: list[AccuracyFigure]) -> str:
     return f"""\
 ### Protocol `accuracy`: images classified correctly, higher is better
 
-{_table([*_WHERE, "accuracy"], rows)}
+{table([*_WHERE, "accuracy"], rows)}
 
 By the classifier in the encoder, which is trained with labels; drawing and the other protocols need
 none."""

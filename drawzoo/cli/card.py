@@ -39,7 +39,7 @@ def command(run: Path, cards: Path, manifest_path: Path | None, data: Path | Non
     from drawzoo.data.images import load_dataset
     from drawzoo.errors import DrawzooError, TrainingError
     from drawzoo.evaluation import measure_for_card
-    from drawzoo.files import write_atomic
+    from drawzoo.files import check_writable, write_atomic
     from drawzoo.manifest import Published, pin, write_manifest
     from drawzoo.paths import data_root
     from drawzoo.registry import registry
@@ -50,6 +50,8 @@ def command(run: Path, cards: Path, manifest_path: Path | None, data: Path | Non
     checkpoint, log = read_checkpoint(run), read_log(run)
     if checkpoint is None or not log:
         raise TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
+    for path in filter(None, (cards / "README.md", manifest_path)):
+        check_writable(path)
     model = read_model(run)
     name, dataset = model.config.name, model.config.dataset
     root = data_root(data)

@@ -15,6 +15,7 @@ from drawzoo.figures import (
     find,
     plus_minus,
 )
+from drawzoo.markdown import table as markdown_table
 
 __all__ = ["COLUMNS", "NOTES", "TABLES", "Row", "Table", "Theirs", "as_json", "cells", "markdown"]
 
@@ -171,13 +172,8 @@ def markdown(figures: dict[str, list[Figure]]) -> str:
     """Both tables as Markdown, with what the columns mean."""
     parts = []
     for table in TABLES:
-        lines = [
-            list(COLUMNS),
-            ["---"] * len(COLUMNS),
-            *(cells(row, figures) for row in table.rows),
-        ]
         parts.append(f"**Table {table.number}: {table.title}**")
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        parts.append(markdown_table(COLUMNS, [cells(row, figures) for row in table.rows]))
     return "\n\n".join([*parts, notes(figures)]) + "\n"
 
 
