@@ -18,7 +18,7 @@ setup(
         **{name: f"plugins/{name.replace('.', '/')}" for name in plugins},
     },
     package_data={
-        "drawzoo": ["py.typed", "manifest.json", "data/*.safetensors"],
+        "drawzoo": ["py.typed", "manifest.json", "data/*.safetensors", "quality/digits.*"],
         "drawzoo.model_cards": ["*/*"],
         "drawzoo.example": ["pyproject.toml"],
     },

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import ModelCardData
 
 from drawzoo import __version__
+from drawzoo.card_figures import eval_results, figures_text
 from drawzoo.config import ModelConfig, to_dict
-from drawzoo.manifest import Figure, Pin
+from drawzoo.figures import Figure
+from drawzoo.manifest import Pin
 from drawzoo.training.config import RunConfig, TrainingConfig
 
 __all__ = ["model_card", "training_command"]
@@ -48,18 +50,7 @@ images = model.sample(64, generator=torch.Generator().manual_seed(0))  # probabi
 
 ## Figures
 
-| data | protocol | nats per image | KL | reconstruction | images | seed |
-|---|---|---|---|---|---|---|
 {figures}
-
-`bound` is the negative log-likelihood bound (the negative ELBO) from one sample of the latent codes
-an image, ± its standard error; lower is better. {data_note}
-
-Measured on the file below by
-
-```sh
-{evaluation}
-```
 
 ## Training
 
@@ -93,11 +84,6 @@ figures say nothing of how much they vary from run to run.
 - K. Gregor, I. Danihelka, A. Graves, D. J. Rezende, D. Wierstra: DRAW: A Recurrent Neural Network
   For Image Generation. ICML 2015. [arXiv:1502.04623](https://arxiv.org/abs/1502.04623)
 """
-
-_DATA_NOTES = {
-    "mnist": "MNIST is binarised here by sampling each\npixel (the seed fixes it), so the figure "
-    "cannot be compared with one on the fixed binarised MNIST.",
-}
 
 
 def model_card(
@@ -136,9 +122,7 @@ def model_card(
         latent=model.latent,
         likelihood=model.likelihood,
         parameters=parameters,
-        figures="\n".join(_figure(figure) for figure in figures),
-        data_note=_DATA_NOTES.get(model.dataset, ""),
-        evaluation="\n".join(_evaluation(figure) for figure in figures),
+        figures=figures_text(figures),
         train_images=train_images,
         dataset=model.dataset,
         epochs=f"{log[-1]['epoch']:g}",
@@ -174,18 +158,7 @@ def _metadata(model: ModelConfig, figures: list[Figure]) -> ModelCardData:
         tags=["drawzoo", "draw", "variational-autoencoder"],
         datasets=[model.dataset],
         model_name=model.name,
-        eval_results=[
-            EvalResult(
-                task_type="unconditional-image-generation",
-                dataset_type=figure.dataset,
-                dataset_name=figure.dataset,
-                dataset_split=figure.split,
-                metric_type=f"nats_{figure.protocol}",
-                metric_name=f"Negative log-likelihood bound, protocol {figure.protocol} (nats)",
-                metric_value=figure.nats_mean,
-            )
-            for figure in figures
-        ],
+        eval_results=eval_results(figures),
     )
 
 
@@ -196,21 +169,6 @@ def _components(model: ModelConfig) -> str:
         settings = ", ".join(f"{key} {value}" for key, value in part.config.items())
         rows.append(f"| {kind} | `{part.plugin}:{part.name}` | {settings} |")
     return "\n".join(rows)
-
-
-def _figure(figure: Figure) -> str:
-    return (
-        f"| {figure.dataset} {figure.split} | `{figure.protocol}` | "
-        f"{figure.nats_mean:.2f} ± {figure.nats_stderr:.2f} | {figure.kl:.2f} | "
-        f"{figure.reconstruction:.2f} | {figure.images:,} | {figure.seed} |"
-    )
-
-
-def _evaluation(figure: Figure) -> str:
-    return (
-        f"drawzoo evaluate {figure.model} --dataset {figure.dataset} --split {figure.split} "
-        f"--protocol {figure.protocol} --seed {figure.seed}"
-    )
 
 
 def _settings(training: TrainingConfig) -> str:

@@ -2,8 +2,8 @@
 
 A component is an `nn.Module` built once, from its own typed `Config` and the `Sizes` that the
 engine gives it. The engine then calls it at every step with plain tensors. These are base classes
-and not protocols because most encoders need none of `prepare`, `needs_labels` and
-`auxiliary_loss`, and a default in one place is shorter than a question in the engine.
+and not protocols because most encoders need none of `prepare`, `needs_labels`, `auxiliary_loss`
+and `classify`, and a default in one place is shorter than a question in the engine.
 """
 
 from __future__ import annotations
@@ -104,6 +104,13 @@ class Encoder(Component):
         """An extra loss for each image, [B], added to the bound in training only.
 
         Called only if `needs_labels`; sampling and evaluation never need labels.
+        """
+        raise NotImplementedError
+
+    def classify(self, context: Tensor | None) -> Tensor:
+        """The logits of the classes, [B, K], for an encoder that classifies.
+
+        It sees what `prepare` returned, and no labels; the protocol `accuracy` measures it.
         """
         raise NotImplementedError
 

@@ -14,6 +14,7 @@ import msgspec
 
 from drawzoo.config import Config, decode, encode
 from drawzoo.errors import WeightsError
+from drawzoo.figures import Figure
 from drawzoo.files import write_atomic
 
 __all__ = [
@@ -48,22 +49,6 @@ class Pin(Config, frozen=True):
 
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     bytes: int
-
-
-class Figure(Config, frozen=True):
-    """A measured figure, as `drawzoo evaluate --json` gives it."""
-
-    model: str
-    dataset: str
-    split: str
-    protocol: str
-    images: int
-    nats_mean: float
-    nats_std: float
-    nats_stderr: float
-    kl: float
-    reconstruction: float
-    seed: int
 
 
 class Published(Config, frozen=True):

@@ -42,6 +42,7 @@ __all__ = [
     "Step",
     "Terms",
     "gaussian_kl",
+    "gaussian_log_ratio",
     "join",
 ]
 
@@ -64,6 +65,10 @@ class Posterior(NamedTuple):
 
     mean: Tensor
     log_std: Tensor
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The code μ + σ ε for standard normal noise ε [B, Z]."""
+        return self.mean + self.log_std.exp() * noise
 
 
 class Step(NamedTuple):
@@ -124,6 +129,17 @@ class Drawing(NamedTuple):
     """The windows read through at each step; None where nothing is read or there is no window."""
     writes: list[Window] | None
     """The windows written through at each step; None where there is no window."""
+
+
+def gaussian_log_ratio(posterior: Posterior, noise: Tensor) -> Tensor:
+    r"""The log-ratio log P(z) − log Q(z) at z = μ + σ ε, summed over dimensions, [B].
+
+    \[\sum_i (\log σ_i + \tfrac12 ε_i^2 - \tfrac12 z_i^2)\]
+
+    Its mean over ε is −`gaussian_kl`.
+    """
+    z = posterior.at(noise)
+    return (posterior.log_std + 0.5 * (noise.square() - z.square())).sum(dim=1)
 
 
 def gaussian_kl(posterior: Posterior) -> Tensor:
@@ -206,7 +222,7 @@ class Draw(nn.Module):
             state: The state before the step.
         """
         posterior, encoder, read = self.infer(x, context, state)
-        z = posterior.mean + posterior.log_std.exp() * noise
+        z = posterior.at(noise)
         canvas, decoder, write = self.generate(z, state.canvas, state.decoder)
         return Step(State(canvas, encoder, decoder), z, posterior, read, write)
 
@@ -269,6 +285,44 @@ class Draw(nn.Module):
         bound: Bound = (reconstruction + kl.sum(dim=0)).as_subclass(Bound)
         bound.kl, bound.reconstruction = kl, reconstruction
         return bound
+
+    @torch.no_grad()
+    def log_weights(self, x: Tensor, noise: Tensor) -> Tensor:
+        r"""The logarithms of K importance weights of each image, [K, B], in nats.
+
+        \[\log p(x \mid c_T) + \sum_t (\log P(z_t) - \log Q(z_t \mid h^{enc}_t))\]
+
+        at codes drawn from the posterior. The mean of one is minus the bound of eq. 12; the
+        logarithm of the mean of K weights is, on average, closer to log p(x) the larger K is
+        (Burda et al., 2016, https://arxiv.org/abs/1509.00519).
+
+        Arguments:
+            x: Images, [B, C, H, W].
+            noise: Standard normal noise, [T, K, B, Z].
+        """
+        x, (samples, batch) = self._checked(x), noise.shape[1:3]
+        context = self.encoder.prepare(x)
+        if context is not None:
+            context = context.repeat(samples, *[1] * (context.dim() - 1))
+        x, noise = x.repeat(samples, 1, 1, 1), noise.flatten(1, 2)
+        log_ratio = x.new_zeros(len(x))
+        for step, noise_t in zip(self._steps(x, context, noise), noise, strict=True):
+            log_ratio = log_ratio + gaussian_log_ratio(step.posterior, noise_t)
+        return (log_ratio - self.likelihood.nats(step.state.canvas, x)).view(samples, batch)
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """The logits of the classes of images x [B, C, H, W] by a classifying encoder, [B, K].
+
+        Raises:
+            ConfigError: If the encoder does not classify.
+        """
+        if type(self.encoder).classify is Encoder.classify:
+            raise ConfigError(
+                f"{self.config.name} does not classify: its encoder, "
+                f"{self.config.encoder.name}, has no classifier"
+            )
+        return self.encoder.classify(self.encoder.prepare(self._checked(x)))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator | None = None) -> Drawing:

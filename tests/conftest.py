@@ -120,7 +120,8 @@ def models(monkeypatch, loopback, tiny, tmp_path):
     import drawzoo
     from drawzoo import hub, manifest
     from drawzoo.config import override
-    from drawzoo.manifest import CARD, FILES, Figure, Published, pin
+    from drawzoo.figures import BoundFigure
+    from drawzoo.manifest import CARD, FILES, Published, pin
     from drawzoo.weights import write_model
 
     path, folders = tmp_path / "manifest.json", {}
@@ -132,7 +133,18 @@ def models(monkeypatch, loopback, tiny, tmp_path):
         model = drawzoo.build(config)
         write_model(folder, model.config, model.state_dict())
         (folder / CARD).write_text(f"# {name}\n")
-        figure = Figure(name, "mnist", "test", "bound", 1, 1.0, 0.0, 0.0, 0.5, 0.5, 0)
+        figure = BoundFigure(
+            model=name,
+            dataset="mnist",
+            split="test",
+            images=1,
+            seed=0,
+            nats_mean=1.0,
+            nats_std=0.0,
+            nats_stderr=0.0,
+            kl=0.5,
+            reconstruction=0.5,
+        )
         files = {file.name: file.read_bytes() for file in folder.iterdir()}
         published = Published(
             repository=f"user/{name}",

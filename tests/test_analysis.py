@@ -15,7 +15,8 @@ from drawzoo.analysis.reconstruction import reconstructions
 from drawzoo.analysis.steps import step_effects, step_variants
 from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError
-from drawzoo.manifest import Figure, Published
+from drawzoo.figures import BoundFigure
+from drawzoo.manifest import Published
 from drawzoo.model import Posterior, gaussian_kl
 
 
@@ -185,7 +186,18 @@ class TestVersus:
     def published(self, monkeypatch):
         def entry(nats):
             figures = [
-                Figure("m", "mnist", where, "bound", 10, value, 1.0, 0.1, 1.0, 1.0, 0)
+                BoundFigure(
+                    model="m",
+                    dataset="mnist",
+                    split=where,
+                    images=10,
+                    nats_mean=value,
+                    nats_std=1.0,
+                    nats_stderr=0.1,
+                    kl=1.0,
+                    reconstruction=1.0,
+                    seed=0,
+                )
                 for where, value in (("train", 1.0), ("test", nats))
             ]
             return Published(repository="u/m", commit=None, parameters=1, files={}, figures=figures)

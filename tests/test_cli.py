@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 
+import msgspec
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -21,7 +22,8 @@ from drawzoo import hub
 from drawzoo import manifest as manifest_module
 from drawzoo.cli import COMMANDS, main
 from drawzoo.evaluation import evaluate_bound
-from drawzoo.manifest import FILES, Figure, Published, pin, read_manifest, verify
+from drawzoo.figures import BoundFigure
+from drawzoo.manifest import FILES, Published, pin, read_manifest, verify
 from drawzoo.render.grid import PADDING, grid, png
 
 TINY = ("latent=2", "decoder=8", "encoder.units=8", "steps=2", "batch_size=10")
@@ -241,8 +243,19 @@ def published(monkeypatch, tmp_path):
     folder.mkdir(parents=True)
     for name in FILES:
         (folder / name).write_bytes(name.encode())
-    figure = Figure("draw-mnist", "mnist", "test", "bound", 10, 90.5, 1.0, 0.1, 20.0, 70.5, 0)
-    other = Figure("draw-mnist", "mnist", "train", "bound", 10, 80.5, 1.0, 0.1, 20.0, 60.5, 0)
+    figure = BoundFigure(
+        model="draw-mnist",
+        dataset="mnist",
+        split="test",
+        images=10,
+        seed=0,
+        nats_mean=90.5,
+        nats_std=1.0,
+        nats_stderr=0.1,
+        kl=20.0,
+        reconstruction=70.5,
+    )
+    other = msgspec.structs.replace(figure, split="train", nats_mean=80.5, reconstruction=60.5)
     entry = Published(
         repository="drawzoo/draw-mnist",
         commit=None,
@@ -500,15 +513,19 @@ class TestCard:
 
         card = ModelCard.load(folder / "README.md")
         assert card.data.license == "mit" and card.data.datasets == ["mnist"]
-        (result,) = card.data.eval_results
-        (figure,) = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
-        assert result.metric_value == figure["nats_mean"]
-        assert f"{figure['nats_mean']:.2f}" in card.text
+        figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
+        kinds = [(figure["protocol"], figure["dataset"]) for figure in figures]
+        protocols = [(name, "mnist") for name in ("bound", "iwae", "generated", "quality")]
+        assert kinds == [*protocols, ("bound", "mnist-sample")]
+        values = {result.metric_value for result in card.data.eval_results}
+        for figure in figures:
+            value = figure.get("nats_mean", figure.get("frechet"))
+            assert value in values and f"{value:.2f}" in card.text
         assert pin(folder / "model.safetensors").sha256 in card.text
         assert "40 images" in card.text and "3 passes" in card.text
-        # The figure is the one that `evaluate` gives for the folder.
+        # A figure is the one that `evaluate` gives for the folder.
         again = json.loads(run("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
-        assert again | {"model": "draw-mnist"} == figure
+        assert again | {"model": "draw-mnist"} == figures[0]
 
     def test_manifest_is_one_that_is_read(self, run, trained, data, tmp_path):
         pins = tmp_path / "manifest.json"

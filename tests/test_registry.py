@@ -80,7 +80,7 @@ class TestLoading:
                     click.echo("hello")
             """,
         )
-        assert list(installed().commands) == ["greet"]
+        assert "greet" in installed().commands
 
     def test_what_is_registered_must_be_there_only_when_it_is_used(self, install):
         install("zoo-extra")
@@ -126,7 +126,7 @@ class TestIsolation:
     @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
     def test_a_plugin_that_fails_harms_no_other(self, install, code, caplog):
         before = {plugin.name for plugin in installed().plugins}
-        models = list_models()
+        models, commands = list_models(), set(installed().commands)
         installed.cache_clear()
         install("zoo-broken", code)
         install("zoo-other", GIVES_A_MODEL.replace("toy", "other"))
@@ -140,7 +140,7 @@ class TestIsolation:
         (broken,) = (plugin for plugin in plugins.plugins if plugin.error)
         assert (broken.distribution, broken.gives) == ("zoo-broken", {})
         assert list_models() == sorted([*models, "other-mnist"])
-        assert not plugins.commands
+        assert set(plugins.commands) == commands
         with pytest.raises(UnknownNameError):
             registry().find("encoder", "toy-encoder")
 
@@ -264,7 +264,7 @@ class TestClash:
         errors = {plugin.distribution: plugin.error for plugin in installed().plugins}
         assert errors["zoo-one"] is None
         assert "zoo-one" in errors["zoo-two"] and "drawzoo" in errors["zoo-three"]
-        assert list(installed().commands) == ["greet"]
+        assert "greet" in installed().commands
         installed.cache_clear()
         monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
         with pytest.raises(PluginError, match="given by"):

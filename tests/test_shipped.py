@@ -8,6 +8,9 @@ import torch
 from huggingface_hub import ModelCard
 
 import drawzoo
+from drawzoo.card_figures import eval_results, figures_text
+from drawzoo.evaluation import applicable, measure_again
+from drawzoo.figures import BoundFigure, disagreement, find, protocol
 from drawzoo.hub import shipped
 from drawzoo.manifest import FILES, manifest, pin, verify
 from drawzoo.weights import read_config, read_model
@@ -41,19 +44,33 @@ class TestModel:
 
     def test_card_gives_the_manifest_figures_and_hashes(self, name):
         card = ModelCard.load(shipped(name) / "README.md")
-        published = manifest()[name]
-        results = card.data.eval_results
-        assert [r.metric_value for r in results] == [f.nats_mean for f in published.figures]
-        for figure in published.figures:
-            assert f"{figure.nats_mean:.2f} ± {figure.nats_stderr:.2f}" in card.text
+        figures = manifest()[name].figures
+        found = [(r.metric_type, r.metric_value) for r in card.data.eval_results]
+        assert found == [(r.metric_type, r.metric_value) for r in eval_results(figures)]
+        assert figures_text(figures) in card.text
         for file in ("config.json", "model.safetensors"):
             assert pin(shipped(name) / file).sha256 in card.text
 
+    def test_every_protocol_was_measured(self, name):
+        figures, model = manifest()[name].figures, read_model(shipped(name))
+        assert {protocol(figure) for figure in figures} == set(applicable(model))
+        assert {figure.model for figure in figures} == {name}
+
+    def test_figures_without_data_are_reproduced(self, name):
+        """Those that need no download: a weight or a figure that changed makes this fail."""
+        figures = [f for f in manifest()[name].figures if f.dataset == "mnist-sample"]
+        assert figures
+        model = read_model(shipped(name))
+        for figure in figures:
+            assert disagreement(figure, measure_again(model, figure, Path())) is None
+
     def test_readme_gives_the_manifest_figures(self, name):
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}` "))
-        for figure in manifest()[name].figures:
-            assert f"{figure.nats_mean:.2f} ± {figure.nats_stderr:.2f}" in row
+        rows = [line for line in readme.splitlines() if line.startswith(f"| `{name}` ")]
+        bound = find(manifest()[name].figures, BoundFigure, "mnist")
+        assert rows
+        for row in rows:
+            assert f"{bound.nats_mean:.2f} ± {bound.nats_stderr:.2f}" in row
 
     def test_samples_are_strokes_on_black(self, name):
         """Digits cover a fifth of the canvas, and most pixels are black or white."""
@@ -73,17 +90,15 @@ class TestModel:
     @pytest.mark.slow
     @pytest.mark.skipif(REAL is None, reason="needs DRAWZOO_TEST_DATA, a folder with MNIST/raw")
     def test_figures_are_reproduced(self, name):
-        from drawzoo.data.images import load_dataset
-        from drawzoo.evaluation import evaluate_bound
-
+        model = read_model(shipped(name))
         for figure in manifest()[name].figures:
-            images = load_dataset(figure.dataset, figure.split, Path(REAL), download=False)
-            again = evaluate_bound(
-                read_model(shipped(name)),
-                images,
-                dataset=figure.dataset,
-                split=figure.split,
-                seed=figure.seed,
-            )
-            assert again.nats_mean == pytest.approx(figure.nats_mean, abs=0.01)
-            assert again.kl == pytest.approx(figure.kl, abs=0.01)
+            assert disagreement(figure, measure_again(model, figure, Path(REAL))) is None
+
+
+def test_readme_has_the_tables_that_the_command_prints(run):
+    code, lines, _ = run("reproduce", "tables", "--markdown")
+    begin, end = "<!-- tables: drawzoo reproduce tables --markdown -->\n", "<!-- /tables -->\n"
+    readme = (ROOT / "README.md").read_bytes().decode()
+    assert code == 0 and readme.count(begin) == readme.count(end) == 1
+    block = readme.partition(begin)[2].partition(end)[0]
+    assert block == "\n".join(lines) + "\n"

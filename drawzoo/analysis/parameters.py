@@ -10,8 +10,9 @@ from torch import Tensor
 
 from drawzoo.config import ModelConfig, to_dict
 from drawzoo.errors import ConfigError, nearest
+from drawzoo.figures import BoundFigure, find
 from drawzoo.hub import HUB, LOCAL
-from drawzoo.manifest import Figure, manifest
+from drawzoo.manifest import manifest
 from drawzoo.model import Draw
 
 __all__ = ["Part", "Versus", "bounds_versus", "parts"]
@@ -40,7 +41,7 @@ class Versus(NamedTuple):
     key: str
     values: list[Any]
     """The setting of each model."""
-    figures: list[Figure]
+    figures: list[BoundFigure]
     """The published bound of each."""
     also_differ: dict[str, list[Any]]
     """Other settings in which the models differ, with the value of each model."""
@@ -106,13 +107,13 @@ def _varied(values: Sequence[Any]) -> bool:
     return any(value != values[0] for value in values)
 
 
-def _published_bound(name: str, dataset: str) -> Figure:
+def _published_bound(name: str, dataset: str) -> BoundFigure:
     # A folder may be called like a published model, and hold another.
     elsewhere = name.startswith((LOCAL, HUB))
     published = None if elsewhere else manifest().get(name.rpartition(":")[2])
-    for figure in published.figures if published else []:
-        if (figure.dataset, figure.split, figure.protocol) == (dataset, "test", "bound"):
-            return figure
+    figure: BoundFigure | None = find(published.figures if published else [], BoundFigure, dataset)
+    if figure:
+        return figure
     raise ConfigError(
         f"{name} has no published bound on {dataset} test; name published models (drawzoo list)"
     )

@@ -7,13 +7,24 @@ from pathlib import Path
 import click
 
 from drawzoo.cli.options import check_device, data_option, json_option
+from drawzoo.figures import PROTOCOLS
 
 
 @click.command
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--dataset", help="Dataset. [the one the model was trained on]")
 @click.option("--split", default="test", show_default=True, help="Split of the dataset.")
-@click.option("--protocol", type=click.Choice(["bound"]), default="bound", show_default=True)
+@click.option("--protocol", type=click.Choice(PROTOCOLS), default="bound", show_default=True)
+@click.option(
+    "-k",
+    type=click.IntRange(1, 1_000_000),
+    help="Samples of the codes an image, for protocol iwae. [100]",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    help="Only the first so many images of the split. [all; 1000 for protocol generated]",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @data_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
@@ -23,45 +34,56 @@ def command(
     dataset: str | None,
     split: str,
     protocol: str,
+    k: int | None,
+    images: int | None,
     seed: int,
     data: Path | None,
     device: str,
     as_json: bool,
 ) -> None:
-    """Measures models on a whole split of a dataset.
+    """Measures models on a split of a dataset, with standard errors.
 
     bound: the negative log-likelihood bound in nats per image (lower is better), from one sample
     of the latent codes, with its two parts, the KL and the reconstruction.
+
+    iwae: the importance-weighted bound from k samples, which is closer to the likelihood the
+    larger k is.
+
+    generated: the cross-entropy between the pixel probabilities of generated images and unrelated
+    images; average, standard deviation, maximum. It is no likelihood, and lower is not better.
+
+    quality: the Fréchet distance (lower is better) between generated and real digits in the
+    features of a classifier, its confidence, and how many samples it takes for each digit.
+
+    accuracy: the share of images that a model with a supervised encoder classifies correctly.
     """
     import functools
-
-    import msgspec
+    import json
 
     from drawzoo.cli.progress import progress
-    from drawzoo.data.images import load_dataset
-    from drawzoo.evaluation import evaluate_bound
+    from drawzoo.evaluation import measure
+    from drawzoo.figures import facts, summary
     from drawzoo.paths import data_root
     from drawzoo.zoo import load
 
+    if k is not None and protocol != "iwae":
+        raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
     check_device(device)
     for name in models:
         model = load(name).to(device)
-        chosen = dataset or model.config.dataset
-        figure = evaluate_bound(
+        figure = measure(
             model,
-            load_dataset(chosen, split, data_root(data)),
-            dataset=chosen,
+            protocol,
+            data_root(data),
+            dataset=dataset or model.config.dataset,
             split=split,
+            images=images,
             seed=seed,
             name=name,
             progress=functools.partial(progress, what=name),
+            **({"k": k or 100} if protocol == "iwae" else {}),
         )
         if as_json:
-            click.echo(msgspec.json.encode(figure).decode())
+            click.echo(json.dumps(facts(figure), ensure_ascii=False, separators=(",", ":")))
         else:
-            click.echo(
-                f"{name}: {figure.nats_mean:.2f} ± {figure.nats_stderr:.2f} nats per image "
-                f"({figure.kl:.2f} KL + {figure.reconstruction:.2f} reconstruction; standard "
-                f"deviation {figure.nats_std:.2f}; {figure.images:,} images of {chosen} {split}, "
-                f"protocol {protocol}, seed {seed})"
-            )
+            click.echo(f"{name}: {summary(figure)}")

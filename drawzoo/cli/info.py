@@ -20,6 +20,8 @@ def command(model: str, as_json: bool) -> None:
 
     from drawzoo.cli.list import describe
     from drawzoo.config import to_dict
+    from drawzoo.figures import Figure, summary
+    from drawzoo.figures import facts as figure_facts
     from drawzoo.hub import HUB, LOCAL, cached, locate, shipped
     from drawzoo.manifest import manifest
     from drawzoo.registry import registry
@@ -37,6 +39,7 @@ def command(model: str, as_json: bool) -> None:
         short = model.rpartition(":")[2]
         if published := manifest().get(short):
             facts |= msgspec.to_builtins(published)
+            facts["figures"] = [figure_facts(figure) for figure in published.figures]
             # Nothing is fetched to tell of it.
             folder_or_none = cached(short) or shipped(short)
             facts["folder"] = str(folder_or_none) if folder_or_none else None
@@ -53,10 +56,6 @@ def command(model: str, as_json: bool) -> None:
                 click.echo(f"{name:18} {pin['bytes']:,} bytes, SHA-256 {pin['sha256']}")
         elif key == "figures":
             for figure in value:
-                click.echo(
-                    f"{figure['protocol']:18} {figure['nats_mean']} ± {figure['nats_stderr']} nats "
-                    f"({figure['images']:,} images of {figure['dataset']} {figure['split']}, "
-                    f"seed {figure['seed']})"
-                )
+                click.echo(f"{figure['protocol']:18} {summary(msgspec.convert(figure, Figure))}")
         elif value is not None:
             click.echo(f"{key:18} {value}")

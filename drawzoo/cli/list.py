@@ -53,6 +53,7 @@ def command(pattern: str, as_json: bool) -> None:
 
 def describe(entry: Entry) -> dict[str, Any]:
     """What is known of a model without loading it; figures are None where it has no weights."""
+    from drawzoo.figures import BoundFigure, find
     from drawzoo.hub import cached, shipped
     from drawzoo.manifest import manifest
     from drawzoo.zoo import model_config
@@ -61,14 +62,7 @@ def describe(entry: Entry) -> dict[str, Any]:
     published = manifest().get(entry.name)
     weights = published.files["model.safetensors"] if published else None
     figures = published.figures if published else []
-    bound = next(
-        (
-            figure.nats_mean
-            for figure in figures
-            if (figure.dataset, figure.split, figure.protocol) == (config.dataset, "test", "bound")
-        ),
-        None,
-    )
+    bound = find(figures, BoundFigure, config.dataset)
     source = None
     if published:
         source = "cache" if cached(entry.name) else "shipped" if shipped(entry.name) else "hub"
@@ -81,7 +75,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "parameters": published.parameters if published else None,
         "bytes": weights.bytes if weights else None,
         "sha256": weights.sha256 if weights else None,
-        "bound_nats": bound,
+        "bound_nats": bound.nats_mean if bound else None,
         "source": source,
         "summary": entry.summary,
     }

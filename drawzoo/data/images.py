@@ -28,6 +28,11 @@ class Images(NamedTuple):
         grey = self.pixels[index].float() / 255
         return torch.bernoulli(grey, generator=generator) if self.binarize else grey
 
+    def first(self, num: int) -> Images:
+        """The first `num` images, or all if there are fewer."""
+        labels = None if self.labels is None else self.labels[:num]
+        return Images(self.pixels[:num], labels, self.binarize)
+
     def mean(self) -> Tensor:
         """The mean image, float32, [C, H, W]."""
         total = self.pixels.sum(dim=0, dtype=torch.int64)

@@ -69,9 +69,9 @@ class SupervisedEncoder(drawzoo.Encoder):
         h, c = self.lstm((state[0], state[1]), glimpse, h_dec, drive=drive)
         return h, (h, c)
 
-    def classify(self, context: Tensor) -> Tensor:
+    def classify(self, context: Tensor | None) -> Tensor:
+        assert context is not None
         return context[:, -self.classes :]
 
     def auxiliary_loss(self, context: Tensor | None, labels: Tensor) -> Tensor:
-        assert context is not None
         return self.weight * cross_entropy(self.classify(context), labels, reduction="none")

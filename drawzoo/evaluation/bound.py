@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-
 import torch
 
 from drawzoo.data.images import Images
-from drawzoo.manifest import Figure
+from drawzoo.evaluation.common import Progress, moments
+from drawzoo.figures import BoundFigure
 from drawzoo.model import Draw
 
 __all__ = ["evaluate_bound"]
@@ -23,8 +22,8 @@ def evaluate_bound(
     split: str,
     seed: int = 0,
     name: str | None = None,
-    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
-) -> Figure:
+    progress: Progress = iter,
+) -> BoundFigure:
     """The mean of the bound over all images of a split, one sample of the codes each.
 
     The figure depends on the model, the images and the seed, which fixes binarisation and noise.
@@ -52,17 +51,16 @@ def evaluate_bound(
         kls.append(bound.kl.sum(dim=0).double())
         reconstructions.append(bound.reconstruction.double())
     nats = torch.cat(bounds)
-    std = nats.std(correction=0).item()
-    return Figure(
+    mean, std, stderr = moments(nats)
+    return BoundFigure(
         model=name or model.config.name,
         dataset=dataset,
         split=split,
-        protocol="bound",
         images=len(nats),
-        nats_mean=round(nats.mean().item(), 4),
-        nats_std=round(std, 4),
-        nats_stderr=round(std / len(nats) ** 0.5, 4),
+        seed=seed,
+        nats_mean=mean,
+        nats_std=std,
+        nats_stderr=stderr,
         kl=round(torch.cat(kls).mean().item(), 4),
         reconstruction=round(torch.cat(reconstructions).mean().item(), 4),
-        seed=seed,
     )

@@ -1,0 +1,31 @@
+"""What the protocols share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = ["Moments", "Progress", "moments"]
+
+Progress = Callable[[Sequence[int]], Iterable[int]]
+"""Wraps the sequence of batches, as `drawzoo.cli.progress.progress` does."""
+
+
+class Moments(NamedTuple):
+    """Of values for each image; rounded to what is recorded."""
+
+    mean: float
+    std: float
+    """Between images."""
+    stderr: float
+    """Of the mean."""
+
+
+def moments(values: Tensor) -> Moments:
+    """The moments of values [N]."""
+    values = values.double()
+    std = values.std(correction=0).item()
+    stderr = std / len(values) ** 0.5
+    return Moments(round(values.mean().item(), 4), round(std, 4), round(stderr, 4))

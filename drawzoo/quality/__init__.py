@@ -1,0 +1,1 @@
+"""How good samples look, told by a small classifier of digits that ships."""

@@ -1,0 +1,89 @@
+"""`drawzoo reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drawzoo.cli.options import data_option, json_option
+
+if TYPE_CHECKING:
+    from drawzoo.figures import Figure
+
+__all__ = ["reproduce"]
+
+
+@click.group
+def reproduce() -> None:
+    """Reproduces the presentation on DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016)."""
+
+
+@reproduce.command("tables")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
+@json_option
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Measure all figures again, on the weights that ship; minutes a model, needs the data.",
+)
+@data_option
+def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -> None:
+    """Prints both tables of the presentation, theirs beside ours, for every protocol.
+
+    Ours are the recorded figures of the published weights. With --measure they are found anew, and
+    the exit code is 6 if one is not as recorded.
+    """
+    import json
+
+    from drawzoo.cli.table import print_table
+    from drawzoo.errors import WeightsError
+    from drawzoo.manifest import manifest
+    from drawzoo_presentation.tables import COLUMNS, TABLES, cells, markdown, notes
+    from drawzoo_presentation.tables import as_json as plain
+
+    if as_json and as_markdown:
+        raise click.UsageError("say --json or --markdown, not both")
+    if data and not measure:
+        raise click.UsageError("--data is for --measure; the recorded figures need none")
+    names = {row.model for table in TABLES for row in table.rows}
+    figures = {name: entry.figures for name, entry in manifest().items() if name in names}
+    problems: list[str] = []
+    if measure:
+        figures, problems = _measured(figures, data)
+    if as_json:
+        click.echo(json.dumps(plain(figures), indent=2, ensure_ascii=False))
+    elif as_markdown:
+        click.echo(markdown(figures), nl=False)
+    else:
+        for table in TABLES:
+            click.echo(f"Table {table.number}: {table.title}")
+            header = [column.replace("`", "") for column in COLUMNS]
+            rows = [cells(row, figures) for row in table.rows]
+            print_table(header, [[cell.replace("`", "") for cell in row] for row in rows])
+            click.echo()
+        click.echo(notes(figures).replace("`", ""))
+    for problem in problems:
+        click.echo(f"Note: {problem}", err=True)
+    if problems:
+        raise WeightsError(
+            f"{len(problems)} figures are not as recorded: {problems[0]}; "
+            "check the weights with: drawzoo verify"
+        )
+
+
+def _measured(
+    figures: dict[str, list[Figure]], data: Path | None
+) -> tuple[dict[str, list[Figure]], list[str]]:
+    """The figures as they are found now, and a line for each that is not as recorded."""
+    from drawzoo.cli.again import measure_all
+    from drawzoo.hub import locate
+
+    found: dict[str, list[Figure]] = {}
+    problems = []
+    for name, recorded in figures.items():
+        again = measure_all(locate(name, "shipped").folder, recorded, data)
+        found[name] = [figure for figure, _ in again]
+        problems += [f"{name}: {problem}" for _, problem in again if problem]
+    return found, problems
