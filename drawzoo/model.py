@@ -19,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
@@ -30,7 +31,7 @@ from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
 from drawzoo.config import ModelConfig
 from drawzoo.errors import ConfigError
 from drawzoo.likelihood import LIKELIHOODS
-from drawzoo.recurrent import LSTM
+from drawzoo.recurrent import LSTM, gradients_at_once
 
 __all__ = ["Bound", "Draw", "Drawing", "Posterior", "State", "Step", "Terms", "gaussian_kl"]
 
@@ -203,8 +204,9 @@ class Draw(nn.Module):
         """
         context = self.encoder.prepare(x)
         kl = []
-        for step in self._steps(x, context, noise):
-            kl.append(gaussian_kl(step.posterior))
+        with contextlib.nullcontext() if torch.compiler.is_compiling() else gradients_at_once(self):
+            for step in self._steps(x, context, noise):
+                kl.append(gaussian_kl(step.posterior))
         auxiliary = None
         if labels is not None and self.encoder.needs_labels:
             auxiliary = self.encoder.auxiliary_loss(context, labels)
