@@ -20,6 +20,7 @@ References:
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
@@ -36,7 +37,10 @@ from drawzoo.recurrent import LSTM, gradients_at_once
 __all__ = ["Bound", "Draw", "Drawing", "Posterior", "State", "Step", "Terms", "gaussian_kl"]
 
 CHUNK = 100
-"""Images sampled at once: it bounds the memory, and an image's noise does not depend on `num`."""
+"""Images whose noise is drawn at once, so that an image's does not depend on `num`."""
+
+GROUP = 5
+"""Chunks that are decoded at once: it bounds the memory, and larger batches are no faster."""
 
 
 class State(NamedTuple):
@@ -260,14 +264,13 @@ class Draw(nn.Module):
             [step.write for step in steps],
         )
 
-    @torch.no_grad()
     def sample(
         self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draws `num` new images from the prior, section 2.3 of the paper.
 
         Image i depends on the generator's seed alone, not on `num`; fewer `steps` give an earlier
-        stage of the same drawing. Images are drawn in chunks, so that memory is that of the result.
+        stage of the same drawing. Images are drawn in groups, so that memory is that of the result.
 
         Arguments:
             num: The number of images.
@@ -277,20 +280,25 @@ class Draw(nn.Module):
         Returns:
             Pixel probabilities in [0, 1], [num, C, H, W].
         """
-        steps = self._checked_steps(num, steps)
-        return torch.cat(
-            [
-                self.likelihood.mean(self._decode(z)[0][-1])
-                for z in self._prior(num, steps, generator)
-            ]
-        )
+        steps = self._checked_steps(num, steps, stacklevel=3)
+        # A plain tensor, which may take part in training, filled by what keeps no history at all.
+        images = self.initial_canvas.new_empty(num, *self.config.image)
+        with torch.inference_mode():
+            first = 0
+            for z in self._groups(self._prior(num, steps, generator)):
+                canvas, _, decoder = self.initial_state(z.shape[1])
+                for z_t in z:
+                    canvas, decoder, _ = self.generate(z_t, canvas, decoder)
+                images[first : first + z.shape[1]] = self.likelihood.mean(canvas)
+                first += z.shape[1]
+        return images
 
     @torch.no_grad()
     def draw(
         self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
     ) -> Drawing:
         """As `sample`, with all canvases and windows on the way."""
-        steps = self._checked_steps(num, steps)
+        steps = self._checked_steps(num, steps, stacklevel=4)  # `no_grad` is in between
         parts = [self._drawing(*self._decode(z)) for z in self._prior(num, steps, generator)]
         writes = None
         if parts[0].writes is not None:
@@ -312,6 +320,12 @@ class Draw(nn.Module):
             noise = self.noise(CHUNK, steps, torch.Generator(_device(generator)).manual_seed(seed))
             yield noise[:, : num - first]
 
+    @staticmethod
+    def _groups(chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+        """The codes of several chunks as those of one batch, [T, GROUP · CHUNK, Z]."""
+        while group := list(itertools.islice(chunks, GROUP)):
+            yield group[0] if len(group) == 1 else torch.cat(group, dim=1)
+
     def _decode(self, z: Tensor) -> tuple[list[Tensor], list[Any], list[Window | None]]:
         """The decoder alone: codes [T, B, Z] → canvases, no reads, writes."""
         canvas, _, decoder = self.initial_state(z.shape[1])
@@ -328,7 +342,7 @@ class Draw(nn.Module):
         stacked = torch.stack(canvases)
         return Drawing(stacked, self.likelihood.mean(stacked), _windows(reads), _windows(writes))
 
-    def _checked_steps(self, num: int, steps: int | None) -> int:
+    def _checked_steps(self, num: int, steps: int | None, stacklevel: int) -> int:
         trained = self.config.steps
         steps = trained if steps is None else steps
         if num < 1 or steps < 1:
@@ -336,7 +350,7 @@ class Draw(nn.Module):
         if steps > trained:
             warnings.warn(
                 f"{self.config.name} was trained with {trained} steps; drawing on to {steps}",
-                stacklevel=4,  # this, `sample` or `draw`, its `no_grad`, and who called it
+                stacklevel=stacklevel,
             )
         return steps
 

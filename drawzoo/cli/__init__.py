@@ -21,6 +21,7 @@ from drawzoo.errors import DrawzooError, OutputError, nearest, one_line
 __all__ = ["cli", "main"]
 
 COMMANDS = (
+    "bench",
     "cache",
     "card",
     "evaluate",

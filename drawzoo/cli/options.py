@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from drawzoo.errors import ConfigError
 
-__all__ = ["cache_option", "check_device", "data_option", "json_option"]
+__all__ = ["cache_option", "check_device", "data_option", "json_option", "parse_setting"]
 
 cache_option = click.option(
     "--cache-dir",
@@ -32,3 +33,16 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"--device {name}: cannot be used here ({reason}); try cpu") from None
+
+
+def parse_setting(item: str) -> tuple[str, Any]:
+    """The key and the value, JSON or else text, of a `--set KEY=VALUE`."""
+    import json
+
+    key, equals, value = item.partition("=")
+    if not key or not equals:
+        raise click.BadParameter(f"{item!r} is not KEY=VALUE", param_hint="--set")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.cli.options import data_option
+from drawzoo.cli.options import data_option, parse_setting
 
 if TYPE_CHECKING:
     from drawzoo.training.checkpoint import Checkpoint
@@ -72,7 +72,7 @@ def command(
 
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
     changes = {key: value for key, value in given.items() if value is not None}
-    changes |= dict(_setting(item) for item in settings)
+    changes |= dict(map(parse_setting, settings))
     checkpoint = read_checkpoint(out)
     if checkpoint is not None and checkpoint.step == 0 and not resume:
         # Nothing was trained: the first step failed.
@@ -97,18 +97,6 @@ def command(
     else:
         config = _run_config(model, changes)
     _train(config, checkpoint, data, out, compile, device, checkpoint_steps, tensorboard)
-
-
-def _setting(item: str) -> tuple[str, Any]:
-    import json
-
-    key, equals, value = item.partition("=")
-    if not key or not equals:
-        raise click.BadParameter(f"{item!r} is not KEY=VALUE", param_hint="--set")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:

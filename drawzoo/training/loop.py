@@ -135,7 +135,7 @@ class Trainer:
                 self.save()
             sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
             while self.step < self.total:
-                sums += self._train_step()
+                sums += self.train_step()
                 stopping = stop()
                 saving = stopping or self.step % checkpoint_steps == 0 or self.step == self.total
                 if saving or self.step % LOG_STEPS == 0:
@@ -224,7 +224,7 @@ class Trainer:
             )
         model.train()
 
-    def _train_step(self) -> Tensor:
+    def train_step(self) -> Tensor:
         """One optimiser step; returns its loss, bound, KL and gradient norm."""
         training, labels = self.config.training, None
         epoch, position = divmod(self.step, self.steps_per_epoch)
