@@ -44,6 +44,8 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
             self.products.append(Product(*(_layout(matrix) for matrix in args[-2:])))
+        elif func is torch.ops.aten.linear.default:  # as it is seen in inference mode
+            self.products.append(Product(_layout(args[0]), _layout(args[1].mT)))
         return func(*args, **(kwargs or {}))
 
 

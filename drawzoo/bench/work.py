@@ -12,6 +12,7 @@ import torch
 
 from drawzoo.bench.floor import floor, gigaflop, products
 from drawzoo.bench.measure import alternate, peak_memory_mb
+from drawzoo.compilation import compile_sampling
 from drawzoo.config import ModelConfig
 from drawzoo.data.images import Images
 from drawzoo.model import Draw
@@ -107,5 +108,5 @@ def _work(
 
 def _sampling(model: Draw, batch: int, generator: torch.Generator, compile: bool) -> Work:
     if compile:
-        model.compile_sampling()
+        compile_sampling(model)
     return lambda: model.sample(batch, generator=generator)

@@ -29,7 +29,11 @@ def _options(batch: int, compile: bool) -> Callable[[Any], Any]:
     options = [
         click.argument("model"),
         click.option(
-            "--batch", type=click.IntRange(1, 10**6), default=batch, show_default=True, help="Images."
+            "--batch",
+            type=click.IntRange(1, 10**6),
+            default=batch,
+            show_default=True,
+            help="Images.",
         ),
         click.option(
             "--set",
@@ -45,7 +49,9 @@ def _options(batch: int, compile: bool) -> Callable[[Any], Any]:
             help="Through torch.compile, whose time is told apart.",
         ),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …"),
-        click.option("--threads", type=click.IntRange(1, 1024), help="Of the CPU. [torch's choice]"),
+        click.option(
+            "--threads", type=click.IntRange(1, 1024), help="Of the CPU. [torch's choice]"
+        ),
         click.option(
             "--seconds",
             type=click.FloatRange(0, 3600),
@@ -139,9 +145,7 @@ def _prepared(options: dict[str, Any]) -> ModelConfig:
     check_device(options["device"])
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-    config = override(
-        model_config(options["model"]), dict(map(parse_setting, options["settings"]))
-    )
+    config = override(model_config(options["model"]), dict(map(parse_setting, options["settings"])))
     with torch.device("meta"):
         return build(config).config
 
@@ -173,12 +177,13 @@ def _bench(kind: Any, **options: Any) -> None:
     if options["as_json"]:
         click.echo(json.dumps(figures, indent=2))
         return
+    how = f"compiled in {figures['compile_s']:.0f} s" if figures["compile"] else "eager"
     click.echo(
         f"{config.name}: {figures['step_ms']:.2f} ms ± {figures['step_spread']:.0%} for a batch "
         f"of {figures['batch']}, {figures['images_per_s']:,.0f} images/s; its matrix products "
         f"alone {figures['gemm_floor_ms']:.2f} ms, ratio {figures['floor_ratio']:.2f} "
         f"({figures['device']}, {figures['threads']} threads, "
-        f"{'compiled in %.0f s' % figures['compile_s'] if figures['compile'] else 'eager'}; "
+        f"{how}; "
         f"peak memory {figures['peak_memory_mb']:,.0f} MB)"
     )
     if kind == "sample":

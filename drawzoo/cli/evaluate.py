@@ -39,29 +39,36 @@ def command(
 
     from drawzoo.cli.progress import progress
     from drawzoo.data.images import load_dataset
+    from drawzoo.distributed import world
     from drawzoo.evaluation import evaluate_bound
     from drawzoo.paths import data_root
     from drawzoo.zoo import load
 
     check_device(device)
-    for name in models:
-        model = load(name).to(device)
-        chosen = dataset or model.config.dataset
-        figure = evaluate_bound(
-            model,
-            load_dataset(chosen, split, data_root(data)),
-            dataset=chosen,
-            split=split,
-            seed=seed,
-            name=name,
-            progress=functools.partial(progress, what=name),
-        )
-        if as_json:
-            click.echo(msgspec.json.encode(figure).decode())
-        else:
-            click.echo(
-                f"{name}: {figure.nats_mean:.2f} ± {figure.nats_stderr:.2f} nats per image "
-                f"({figure.kl:.2f} KL + {figure.reconstruction:.2f} reconstruction; standard "
-                f"deviation {figure.nats_std:.2f}; {figure.images:,} images of {chosen} {split}, "
-                f"protocol {protocol}, seed {seed})"
+    with world(device) as (processes, device):
+        for name in models:
+            with processes.leader_first(device):
+                model = load(name).to(device)
+                chosen = dataset or model.config.dataset
+                images = load_dataset(chosen, split, data_root(data))
+            figure = evaluate_bound(
+                model,
+                images,
+                dataset=chosen,
+                split=split,
+                seed=seed,
+                name=name,
+                progress=functools.partial(progress, what=name, shown=processes.leads),
+                world=processes,
             )
+            if not processes.leads:
+                continue
+            if as_json:
+                click.echo(msgspec.json.encode(figure).decode())
+            else:
+                click.echo(
+                    f"{name}: {figure.nats_mean:.2f} ± {figure.nats_stderr:.2f} nats per image "
+                    f"({figure.kl:.2f} KL + {figure.reconstruction:.2f} reconstruction; standard "
+                    f"deviation {figure.nats_std:.2f}; {figure.images:,} images of {chosen} "
+                    f"{split}, protocol {protocol}, seed {seed})"
+                )
