@@ -55,7 +55,16 @@ def _has_compiler() -> bool:
 
 def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
     """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph."""
-    return torch.compile(model, mode="reduce-overhead" if device.type == "cuda" else None)
+    if device.type != "cuda":
+        return torch.compile(model)
+    compiled = torch.compile(model, mode="reduce-overhead")
+
+    def replayed(*args: Any) -> Any:
+        # What the step before has given is no longer needed: its memory is used again.
+        torch.compiler.cudagraph_mark_step_begin()
+        return compiled(*args)
+
+    return replayed
 
 
 def compile_sampling(model: Draw) -> None:

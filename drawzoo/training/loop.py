@@ -275,10 +275,10 @@ class Trainer:
         generator = seeded(training.seed, "step", self.step)
         # All processes draw for the whole batch, so that an image's randomness is its own.
         part = self.world.share(len(index))
-        x = self.images.batch(index, generator)[part].to(self.device)
+        x = self._moved(self.images.batch(index, generator)[part])
         noise = self.model.noise(len(index), self.config.model.steps, generator)[:, part]
         if self.model.encoder.needs_labels and self.images.labels is not None:
-            labels = self.images.labels[index][part].to(self.device)
+            labels = self._moved(self.images.labels[index][part])
         # For components with randomness of their own, such as dropout.
         torch.manual_seed(generator.initial_seed() + self.world.rank)
         reconstruction, kl, auxiliary = self._terms(x, noise, labels)
@@ -300,6 +300,12 @@ class Trainer:
             self.average.update_parameters(self.model)
         self.step += 1
         return torch.cat([means, norm.detach()[None]])
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device; a GPU fetches it while this goes on to the next step."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
     def _sum_gradients(self, means: Tensor) -> Tensor:
         """Adds up gradients and figures over all processes, in one message."""
