@@ -1,74 +1,19 @@
 """Two real processes on the CPU: the results of one, and an end when one of them dies."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from processes import finish, start
 from safetensors.torch import load_file
 
 from drawzoo.config import encode
 from drawzoo.distributed import World
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
+from drawzoo.training.log import read_log
 from drawzoo.weights import WEIGHTS, write_model
 from drawzoo.zoo import build
-
-
-@pytest.fixture
-def start(free_port):
-    """Starts `drawzoo …` as that many processes, with what torchrun would set."""
-    started = []
-
-    def start(size, *args):
-        port, group = str(free_port()), []
-        for rank in range(size):
-            environment = os.environ | {"OMP_NUM_THREADS": "1"}
-            if size > 1:
-                environment |= {
-                    "RANK": str(rank),
-                    "LOCAL_RANK": str(rank),
-                    "WORLD_SIZE": str(size),
-                    "MASTER_ADDR": "127.0.0.1",
-                    "MASTER_PORT": port,
-                }
-            group.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "drawzoo", *map(str, args)],
-                    env=environment,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        started.extend(group)
-        return group
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def free_port():
-    import socket
-
-    def find():
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            return listener.getsockname()[1]
-
-    return find
-
-
-def finish(group, code=0):
-    outputs = [process.communicate(timeout=120) for process in group]
-    for process, (_, err) in zip(group, outputs, strict=True):
-        assert process.returncode == code, err
-    return outputs
 
 
 @pytest.fixture
@@ -86,61 +31,91 @@ def test_shares_are_all_and_nearly_equal(size, items):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_two_train_to_the_weights_of_one(start, config, tmp_path):
-    def train(size, folder):
+def test_two_train_to_the_weights_of_one(config, tmp_path):
+    def train(size):
         # 15 images are 7 and 8: the mean over all of them is not the mean of the two means.
+        run = ("train", config, "--out", tmp_path / f"run{size}", "--max-steps", 6)
+        folder = tmp_path / f"out{size}"
         settings = ("--set", "batch_size=15", "--set", "clip_norm=1")
-        return start(size, "train", config, "--out", tmp_path / folder, "--max-steps", 8, *settings)
+        return finish(start(size, folder, *run, *settings), folder)
 
-    one, two = train(1, "one"), train(2, "two")
-    outputs = [*finish(one), *finish(two)]
-    assert "2 processes" in outputs[1][1]
-    assert outputs[2] == ("", "")
-    files = [load_file(tmp_path / folder / WEIGHTS) for folder in ("one", "two")]
-    for name, tensor in files[0].items():
-        torch.testing.assert_close(files[1][name], tensor, rtol=1e-5, atol=1e-6)
-    logs = [(tmp_path / f / "log.jsonl").read_text().splitlines() for f in ("one", "two")]
-    records = [json.loads(lines[-1]) for lines in logs]
+    [(code, _, err)] = train(1)
+    assert code == 0, err
+    (code, _, err), other = train(2)
+    assert code == 0, err
+    assert "2 processes" in err
+    assert other == (0, [], "")
+    one, two = (tmp_path / f"run{size}" for size in (1, 2))
+    weights = load_file(two / WEIGHTS)
+    for name, tensor in load_file(one / WEIGHTS).items():
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-5, atol=1e-5)
+    last, last_of_two = read_log(one)[-1], read_log(two)[-1]
     for key in ("loss", "nats", "kl", "gradient_norm"):
-        assert records[1][key] == pytest.approx(records[0][key], rel=1e-4)
+        assert last_of_two[key] == pytest.approx(last[key], rel=1e-4)
 
 
-def test_a_killed_process_ends_the_run_with_a_checkpoint(start, config, tmp_path):
+def test_a_killed_process_ends_the_run_with_a_checkpoint(config, tmp_path):
     out = tmp_path / "run"
-    run = ("train", config, "--out", out, "--max-steps", 10**6, "--epochs", 10**6)
-    group = start(2, *run, "--checkpoint-steps", 2, "--set", "batch_size=4")
-    while not (out / CHECKPOINT).exists() or read_checkpoint(out).step < 2:
-        assert group[0].poll() is None, group[0].communicate()[1]
-        time.sleep(0.05)
+    run = ("train", config, "--out", out, "--epochs", 10**6, "--checkpoint-steps", 2)
+    group = start(2, tmp_path / "out", *run, "--set", "batch_size=4")
+    wait_for_step(out, 2, group)
     group[1].kill()
-    _, err = group[0].communicate(timeout=60)
-    assert group[0].returncode == 9
+    (code, _, err), (killed, _, _) = finish(group, tmp_path / "out")
+    assert (code, killed) == (9, -9)
     assert err.splitlines()[-1].startswith("Error: another process of this run has died")
     assert "--resume" in err
-    # One process goes on, from where two were, and stops when it is told to.
-    before = read_checkpoint(out).step
-    [alone] = start(1, "train", "--resume", "--out", out, "--checkpoint-steps", 2)
-    while read_checkpoint(out).step == before:
-        assert alone.poll() is None, alone.communicate()[1]
+    # One process goes on from where two were, and stops when it is told to.
+    step = read_checkpoint(out).step
+    alone = start(1, tmp_path / "alone", "train", "--resume", "--out", out)
+    said = tmp_path / "alone" / "0.err"
+    while not said.exists() or f"step {step} of" not in said.read_text():
+        assert alone[0].is_alive()
         time.sleep(0.05)
-    alone.terminate()
-    finish([alone], 130)
-    assert read_checkpoint(out).step > before
+    alone[0].terminate()
+    [(code, _, err)] = finish(alone, tmp_path / "alone")
+    assert code == 130, err
+    assert read_checkpoint(out).step > step
 
 
-def test_evaluation_and_shards_are_those_of_one(start, tiny, tmp_path):
+def test_a_signal_to_one_stops_all(config, tmp_path):
+    out = tmp_path / "run"
+    run = ("train", config, "--out", out, "--epochs", 10**6, "--checkpoint-steps", 2)
+    group = start(2, tmp_path / "out", *run, "--set", "batch_size=4")
+    wait_for_step(out, 2, group)
+    group[1].terminate()
+    (code, _, err), (other, _, silence) = finish(group, tmp_path / "out")
+    assert (code, other, silence) == (130, 130, "")
+    assert f"stopped and saved at step {read_checkpoint(out).step} of" in err
+
+
+def wait_for_step(out, step, group):
+    while not (out / CHECKPOINT).exists() or read_checkpoint(out).step < step:
+        assert all(process.is_alive() for process in group)
+        time.sleep(0.05)
+
+
+def test_evaluation_and_shards_are_those_of_one(tiny, tmp_path):
+    # The sample of MNIST is two batches.
     model = build(tiny(image=(1, 28, 28), dataset="mnist-sample", steps=1))
     folder = tmp_path / "model"
     folder.mkdir()
     write_model(folder, model.config, model.state_dict())
-    evaluate = ("evaluate", f"local-dir:{folder}", "--json")
-    sample = ("sample", f"local-dir:{folder}", "--num", 10_150, "--out")
-    groups = [start(n, *evaluate) for n in (1, 2)]
-    groups += [start(n, *sample, tmp_path / str(n)) for n in (1, 2)]
-    one, two, *_ = [finish(group) for group in groups]
-    assert json.loads(two[0][0]) == json.loads(one[0][0])
-    assert two[1] == ("", "")
-    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    name = f"local-dir:{folder}"
+
+    def run(size, what, *args):
+        output = tmp_path / f"{what}{size}"
+        return finish(start(size, output, what, name, *args), output)
+
+    [(code, one, err)] = run(1, "evaluate", "--json")
+    assert code == 0, err
+    (_, two, err), other = run(2, "evaluate", "--json")
+    assert json.loads(two[0]) == json.loads(one[0]), err
+    assert other == (0, [], "")
+    for size in (1, 2):
+        shards = ("--num", 10_150, "--out", tmp_path / f"shards{size}")
+        assert all(code == 0 for code, _, _ in run(size, "sample", *shards))
+    names = sorted(path.name for path in (tmp_path / "shards1").iterdir())
     assert names == ["000000.safetensors", "000001.safetensors", "index.json"]
-    for name in names:
-        assert (tmp_path / "2" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
+    for file in names:
+        two, one = (tmp_path / f"shards{size}" / file for size in (2, 1))
+        assert two.read_bytes() == one.read_bytes()
