@@ -208,7 +208,10 @@ class Draw(nn.Module):
         """
         context = self.encoder.prepare(x)
         kl = []
-        with contextlib.nullcontext() if torch.compiler.is_compiling() else gradients_at_once(self):
+        sequence = contextlib.nullcontext()
+        if not torch.compiler.is_compiling():
+            sequence = gradients_at_once(self, len(noise), len(x))
+        with sequence:
             for step in self._steps(x, context, noise):
                 kl.append(gaussian_kl(step.posterior))
         auxiliary = None

@@ -64,8 +64,8 @@ class LSTM(nn.Module):
         """
         h, c = state
         x = torch.cat([*inputs, h], dim=1)
-        if self._sequence is not None:
-            return cast(tuple[Tensor, Tensor], _Cell.apply(x, c, drive, self._sequence.token, self))
+        if self._sequence is not None and (tap := self._sequence.tap(x)) is not None:
+            return cast(tuple[Tensor, Tensor], _Cell.apply(x, c, drive, tap, self.gates))
         gates = self.gates(x)
         if drive is not None:
             gates = gates + drive
@@ -75,23 +75,27 @@ class LSTM(nn.Module):
 
 
 @contextlib.contextmanager
-def gradients_at_once(model: nn.Module) -> Iterator[None]:
+def gradients_at_once(model: nn.Module, steps: int, batch: int) -> Iterator[None]:
     """Within it, the steps of each `LSTM` in a model are one sequence for the backward pass.
 
     The gradient of an LSTM's weights is then one matrix product over all steps instead of a small
-    one at each, and the gates' pointwise work is done in place, with its backward written out:
-    what `LSTM.forward` says, to rounding, in half the time. Results can be differentiated once.
+    one at each, and the gates' pointwise work is done in place, with its backward written out. It
+    is what `LSTM.forward` says, to rounding. Results can be differentiated once.
 
-    Where autograd is not the one to differentiate (no gradients are asked for, `torch.compile`,
-    `torch.func`) and in mixed precision, it does nothing.
+    Where autograd is not the one to differentiate (no gradients are asked for, `torch.func`) and
+    in mixed precision, it does nothing.
+
+    Arguments:
+        model: The model, at any depth of which LSTMs are found.
+        steps: How often each is called, at most; what is more is computed plainly.
+        batch: B, of every call.
     """
     lstms = [module for module in model.modules() if isinstance(module, LSTM)]
     plain = not torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None
     for lstm in lstms:
-        weight, bias = lstm.gates.weight, lstm.gates.bias
-        if plain or torch.is_autocast_enabled(weight.device.type) or not weight.requires_grad:
-            continue
-        lstm._sequence = _Sequence(weight, bias)
+        weight = lstm.gates.weight
+        if not (plain or torch.is_autocast_enabled(weight.device.type)) and weight.requires_grad:
+            lstm._sequence = _Sequence(lstm.gates, steps, batch)
     try:
         yield
     finally:
@@ -102,56 +106,71 @@ def gradients_at_once(model: nn.Module) -> Iterator[None]:
 class _Sequence:
     """The steps of one LSTM whose weights' gradients are computed together.
 
-    Every step depends on the `token`, an empty tensor, and the token on the weights; so autograd
-    comes to the weights after the last step's backward, and finds what all steps have left.
+    Every step adds a tap to its gates, a zero that depends on the weights; the gradients of all
+    taps, which are those of the gates, then come to the weights' backward together.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.steps: list[tuple[Tensor, Tensor]] = []
-        self.token: Tensor = _Weights.apply(weight, bias, self)
+    def __init__(self, gates: nn.Linear, steps: int, batch: int) -> None:
+        self.inputs: list[Tensor] = []
+        self.taps = _Weights.apply(gates.weight, gates.bias, self.inputs, steps, batch)
+
+    def tap(self, x: Tensor) -> Tensor | None:
+        """The tap of the next step, whose input is x; None if there is none for it."""
+        step = len(self.inputs)
+        if step == len(self.taps) or len(x) != len(self.taps[step]):
+            return None
+        # Detached, since the graph holds on to the inputs.
+        self.inputs.append(x.detach())
+        return cast(Tensor, self.taps[step])
 
 
 class _Weights(torch.autograd.Function):
-    """Weights → token."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, sequence: _Sequence) -> Tensor:
-        ctx.steps = sequence.steps
-        return weight.new_empty(0)
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, gates = (torch.cat(parts) for parts in zip(*ctx.steps, strict=True))
-        ctx.steps.clear()
-        return gates.mT @ inputs, gates.sum(dim=0), None
-
-
-class _Cell(torch.autograd.Function):
-    """One step: x = [inputs, h] of [B, I + U], the cell, drive and token → h and the next cell."""
+    """Weights → a tap [B, 4 U] for each step."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, c: Tensor, drive: Tensor | None, token: Tensor, lstm: LSTM
+        ctx: Any, weight: Tensor, bias: Tensor, inputs: list[Tensor], steps: int, batch: int
+    ) -> tuple[Tensor, ...]:
+        ctx.inputs = inputs
+        ctx.set_materialize_grads(False)
+        return tuple(weight.new_zeros(()).expand(batch, len(weight)) for _ in range(steps))
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *taps: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Taps of steps that were not taken, or do not matter, have no gradient.
+        steps = [(x, d) for x, d in zip(ctx.inputs, taps, strict=False) if d is not None]
+        if not steps:
+            return None, None, None, None, None
+        inputs, gates = (torch.cat(parts) for parts in zip(*steps, strict=True))
+        return gates.mT @ inputs, gates.sum(dim=0), None, None, None
+
+
+class _Cell(torch.autograd.Function):
+    """One step: x = [inputs, h] of [B, I + U], the cell, drive and tap → h and the next cell."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, c: Tensor, drive: Tensor | None, tap: Tensor, linear: nn.Linear
     ) -> tuple[Tensor, Tensor]:
-        gates = lstm.gates(x)
+        gates = linear(x)
         if drive is not None:
             gates += drive
-        gates[:, : 2 * lstm.units].sigmoid_()
         i, f, g, o = gates.chunk(4, dim=1)
+        gates[:, : 2 * c.shape[1]].sigmoid_()
         g.tanh_()
         o.sigmoid_()
         after = torch.mul(f, c).addcmul_(i, g)
         squashed = torch.tanh(after)
-        ctx.save_for_backward(x, c, gates, squashed, lstm.gates.weight)
-        ctx.driven, ctx.steps = drive is not None, lstm._sequence.steps
+        ctx.save_for_backward(c, gates, squashed, linear.weight)
+        ctx.driven = drive is not None
         return o * squashed, after
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, dh: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
         aten = torch.ops.aten
-        x, c, gates, squashed, weight = ctx.saved_tensors
+        c, gates, squashed, weight = ctx.saved_tensors
         i, f, g, o = gates.chunk(4, dim=1)
         d = torch.empty_like(gates)
         di, df, dg, do = d.chunk(4, dim=1)
@@ -160,6 +179,4 @@ class _Cell(torch.autograd.Function):
         aten.sigmoid_backward(dc * c, f, grad_input=df)
         aten.tanh_backward(dc * i, g, grad_input=dg)
         aten.sigmoid_backward(dh * squashed, o, grad_input=do)
-        ctx.steps.append((x, d))
-        # A token's gradient is empty; that it comes is what matters.
-        return d @ weight, dc.mul_(f), d if ctx.driven else None, d.new_empty(0), None
+        return d @ weight, dc.mul_(f), d if ctx.driven else None, d, None

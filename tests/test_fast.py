@@ -29,7 +29,7 @@ def plain(monkeypatch):
     @contextlib.contextmanager
     def plain():
         with monkeypatch.context() as patch:
-            patch.setattr("drawzoo.model.gradients_at_once", lambda _: contextlib.nullcontext())
+            patch.setattr("drawzoo.model.gradients_at_once", lambda *_: contextlib.nullcontext())
             yield
 
     return plain
@@ -140,7 +140,7 @@ class TestGradientsAtOnce:
             for p, name in zip(parameters, names, strict=True):
                 owner = lstm.gates if name.startswith("gates") else lstm
                 owner._parameters[name.rpartition(".")[2]] = p
-            with gradients_at_once(lstm):
+            with gradients_at_once(lstm, 3, 2):
                 for x_t in x:
                     state = lstm(state, x_t, drive=drive)
             return torch.cat(state)
@@ -150,26 +150,66 @@ class TestGradientsAtOnce:
         assert torch.autograd.gradcheck(run, inputs)
 
     def test_twice_through_one_graph(self, lstm):
-        with gradients_at_once(lstm):
+        with gradients_at_once(lstm, 3, 2):
             h, c = lstm(lstm.initial_state(2), torch.ones(2, 3).double())
             h, _ = lstm((h, c), torch.ones(2, 3).double())
         first = torch.autograd.grad(h.sum(), lstm.gates.weight, retain_graph=True)
         again = torch.autograd.grad(h.sum(), lstm.gates.weight)
         torch.testing.assert_close(first, again)
 
+    def test_after_the_gradient_of_something_else(self, lstm):
+        """What one backward pass computes, the next does not find."""
+        x = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
+        with gradients_at_once(lstm, 3, 2):
+            h, _ = lstm(lstm.initial_state(2), x)
+        torch.autograd.grad(h.sum(), x, retain_graph=True)
+        [weight] = torch.autograd.grad(h.sum(), lstm.gates.weight)
+        h, _ = lstm(lstm.initial_state(2), x)
+        [expected] = torch.autograd.grad(h.sum(), lstm.gates.weight)
+        torch.testing.assert_close(weight, expected)
+
+    @pytest.mark.parametrize(("steps", "batch"), [(1, 2), (9, 2), (3, 1)])
+    def test_other_calls_than_announced(self, lstm, steps, batch):
+        def gradient():
+            state = lstm.initial_state(2)
+            for _ in range(3):
+                state = lstm(state, torch.ones(2, 3, dtype=torch.float64))
+            return torch.autograd.grad(state[0].sum(), lstm.gates.weight)
+
+        with gradients_at_once(lstm, steps, batch):
+            actual = gradient()
+        torch.testing.assert_close(actual, gradient())
+
+    def test_memory_is_freed_with_the_result(self, lstm):
+        import gc
+        import weakref
+
+        gc.collect()
+        gc.disable()
+        try:
+            with gradients_at_once(lstm, 3, 2):
+                h, c = lstm(lstm.initial_state(2), torch.ones(2, 3, dtype=torch.float64))
+                h, c = lstm((h, c), torch.ones(2, 3, dtype=torch.float64))
+            graph = weakref.ref(h)
+            h.sum().backward()
+            del h, c
+            assert graph() is None
+        finally:
+            gc.enable()
+
     def test_nothing_is_left_behind(self, lstm):
-        with pytest.raises(ZeroDivisionError), gradients_at_once(lstm):
+        with pytest.raises(ZeroDivisionError), gradients_at_once(lstm, 3, 2):
             assert isinstance(lstm._sequence, recurrent._Sequence)
             raise ZeroDivisionError
         assert lstm._sequence is None
 
     def test_does_nothing_where_autograd_does_not_differentiate(self, lstm):
-        with torch.no_grad(), gradients_at_once(lstm):
+        with torch.no_grad(), gradients_at_once(lstm, 3, 2):
             assert lstm._sequence is None
-        with torch.autocast("cpu"), gradients_at_once(lstm):
+        with torch.autocast("cpu"), gradients_at_once(lstm, 3, 2):
             assert lstm._sequence is None
         lstm.requires_grad_(False)
-        with gradients_at_once(lstm):
+        with gradients_at_once(lstm, 3, 2):
             assert lstm._sequence is None
 
 

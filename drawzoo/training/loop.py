@@ -149,8 +149,16 @@ class Trainer:
                 self.save()
             sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
             while self.step < self.total:
-                sums += self._train_step_or_save()
-                stopping = self.world.any(stop(), self.device)
+                try:
+                    sums += self.train_step()
+                    stopping = self.world.any(stop(), self.device)
+                except DistributedError as error:
+                    # Processes meet before the optimiser, or after all: this is a step's state.
+                    self.save()
+                    raise DistributedError(
+                        f"{error}; the checkpoint in {self.folder} is whole, go on with --resume, "
+                        "with any number of processes"
+                    ) from error
                 saving = stopping or self.step % checkpoint_steps == 0 or self.step == self.total
                 if saving or self.step % LOG_STEPS == 0:
                     record = self._record(sums / (self.step - start))
@@ -175,18 +183,6 @@ class Trainer:
         if self.world.leads:
             return RunLog(self.folder, self.step, tensorboard=tensorboard)
         return contextlib.nullcontext()
-
-    def _train_step_or_save(self) -> Tensor:
-        """A step; if another process dies in it, what there was before it is saved."""
-        try:
-            return self.train_step()
-        except DistributedError as error:
-            # Processes meet before the optimiser changes anything: this is the state of a step.
-            self.save()
-            raise DistributedError(
-                f"{error}; the checkpoint in {self.folder} is whole, go on with --resume, with any "
-                "number of processes"
-            ) from error
 
     def save(self) -> None:
         """Writes the checkpoint, and the weights as a model that can be loaded."""
