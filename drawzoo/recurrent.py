@@ -136,7 +136,7 @@ class _Weights(torch.autograd.Function):
         return tuple(weight.new_zeros(()).expand(batch, len(weight)) for _ in range(steps))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *taps: Tensor | None) -> tuple[Tensor | None, ...]:
         # Taps of steps that were not taken, or do not matter, have no gradient.
         steps = [(x, d) for x, d in zip(ctx.inputs, taps, strict=False) if d is not None]
@@ -167,7 +167,7 @@ class _Cell(torch.autograd.Function):
         return o * squashed, after
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dh: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
         aten = torch.ops.aten
         c, gates, squashed, weight = ctx.saved_tensors

@@ -36,9 +36,9 @@ class Product(NamedTuple):
     right: Layout
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.products: list[Product] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -61,7 +61,8 @@ def products(work: Callable[[], object]) -> list[Product]:
         >>> product.left.size, product.right.size
         ((2, 3), (3, 4))
     """
-    with _Recorder() as recorder:
+    recorder = _Recorder()
+    with recorder:
         work()
     return recorder.products
 

@@ -157,7 +157,6 @@ def _train(
     checkpoint_steps: int,
     tensorboard: bool,
 ) -> None:
-    import functools
     import shlex
 
     import torch
@@ -185,7 +184,11 @@ def _train(
         trainer = Trainer(
             config, images, out, checkpoint, compile=compiled, device=device, world=processes
         )
-        say = functools.partial(click.echo, err=True) if processes.leads else lambda line: None
+
+        def say(line: str) -> None:
+            if processes.leads:
+                click.echo(line, err=True)
+
         stopping: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:

@@ -288,7 +288,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(training, self.step, self.total)
         self.optimizer.zero_grad()
-        means[0].backward()
+        means[0].backward()  # type: ignore[no-untyped-call]
         means = self._sum_gradients(means.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.clip_norm)
         self.optimizer.step()
@@ -309,7 +309,7 @@ class Trainer:
             return means
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         message = self.world.sum(torch.cat([means, *(g.flatten() for g in gradients)]))
-        means, *sums = message.split([len(means), *(g.numel() for g in gradients)])
+        means, *sums = torch.split(message, [len(means), *(g.numel() for g in gradients)])
         for gradient, total in zip(gradients, sums, strict=True):
             gradient.copy_(total.view_as(gradient))
         return means
