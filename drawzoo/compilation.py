@@ -61,7 +61,7 @@ def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
 
     def replayed(*args: Any) -> Any:
         # What the step before has given is no longer needed: its memory is used again.
-        torch.compiler.cudagraph_mark_step_begin()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return compiled(*args)
 
     return replayed

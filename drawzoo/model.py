@@ -208,7 +208,7 @@ class Draw(nn.Module):
         """
         context = self.encoder.prepare(x)
         kl = []
-        sequence = contextlib.nullcontext()
+        sequence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if not torch.compiler.is_compiling():
             sequence = gradients_at_once(self, len(noise), len(x))
         with sequence:

@@ -71,7 +71,7 @@ def bench(
         "step_spread": round(step.spread, 4),
         "gemm_floor_ms": round(least.median, 3),
         "gemm_floor_spread": round(least.spread, 4),
-        "gemm_gflop": round(gigaflop(recorded), 4),
+        "gemm_gflop": round(gigaflop(recorded), 7),
         "floor_ratio": round(step.median / least.median, 3),
         "peak_memory_mb": round(peak_memory_mb(where), 1),
         "batch": batch,
