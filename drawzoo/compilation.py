@@ -17,7 +17,7 @@ import torch
 from drawzoo.model import Draw
 from drawzoo.training.config import RunConfig
 
-__all__ = ["Choice", "compile_sampling", "compile_training", "pays"]
+__all__ = ["Choice", "compile_sampling", "compile_training", "pays", "sampling_pays"]
 
 Choice = Literal["auto", "yes", "no"]
 
@@ -27,6 +27,8 @@ SAVED_S = 30e-6
 """Seconds saved for each image and step of drawing, measured with `draw-mnist` on two cores."""
 MARGIN = 2.0
 """It must save this many times what it costs: slower machines compile more slowly, too."""
+SAMPLES = 500_000
+"""Drawings from which on compiling the decoder is worth its half minute, with a margin."""
 
 
 def pays(config: RunConfig, images: int) -> bool:
@@ -47,6 +49,11 @@ def pays(config: RunConfig, images: int) -> bool:
     steps = training.epochs * (images // training.batch_size)
     seen = min(steps, training.max_steps or steps) * training.batch_size
     return _has_compiler() and seen * SAVED_S > MARGIN * COST_S
+
+
+def sampling_pays(num: int) -> bool:
+    """Whether compiling pays for so many drawings: the rule of `auto`. A picture's never do."""
+    return _has_compiler() and num >= SAMPLES
 
 
 def _has_compiler() -> bool:

@@ -101,7 +101,8 @@ class TestCommand:
     def test_sample_finds_the_best_batch(self, run, monkeypatch):
         monkeypatch.setattr("drawzoo.cli.bench.SAMPLE_BATCHES", (4, 8))
         code, out, _ = run(
-            *("bench", "sample", "draw-mnist", "--seconds", 0, "--batch", 4, *self.settings)
+            *("bench", "sample", "draw-mnist", "--no-compile", "--seconds", 0),
+            *("--batch", 4, *self.settings),
         )
         assert code == 0
         assert "images/s; its matrix products alone" in out[0]

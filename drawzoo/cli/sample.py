@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drawzoo.cli.options import CompileCommand, compile_option
+
 if TYPE_CHECKING:
+    from drawzoo.compilation import Choice
     from drawzoo.shards import Format
 
 MAX_NUM = 10_000
@@ -16,7 +19,7 @@ GIF_NUM = 100
 SHOWN = 16
 
 
-@click.command
+@click.command(cls=CompileCommand)
 @click.argument("model", default="model3-mnist")
 @click.option("--num", type=click.IntRange(1, 10**12), default=64, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 4096), help="Steps to draw. [the model's T]")
@@ -37,6 +40,7 @@ SHOWN = 16
 )
 @click.option("--gif", type=click.Path(path_type=Path), help="The drawings, step by step (GIF).")
 @click.option("--show/--no-show", default=None, help="Picture in the terminal. [if it is one]")
+@compile_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 def command(
     model: str,
@@ -47,6 +51,7 @@ def command(
     format: Format,
     gif: Path | None,
     show: bool | None,
+    compile: Choice,
     device: str,
 ) -> None:
     r"""Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
@@ -68,7 +73,7 @@ def command(
     if out.is_dir() or not (out.suffix or out.exists()):
         if gif or show:
             raise click.UsageError(f"{out} is a folder for shards, which have no --gif or --show")
-        _shards(model, out, num, steps, seed, format, device)
+        _shards(model, out, num, steps, seed, format, compile, device)
         return
     if num > MAX_NUM:
         raise click.UsageError(
@@ -89,6 +94,10 @@ def command(
 
     check_device(device)
     loaded = load(model).to(device)
+    if compile == "yes":
+        from drawzoo.compilation import compile_sampling
+
+        compile_sampling(loaded)
     images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
     write_atomic(out, png(grid(images, roomy_scale(images))))
     if show if show is not None else sys.stdout.isatty():
@@ -113,12 +122,20 @@ def command(
 
 
 def _shards(
-    model: str, out: Path, num: int, steps: int | None, seed: int, format: Format, device: str
+    model: str,
+    out: Path,
+    num: int,
+    steps: int | None,
+    seed: int,
+    format: Format,
+    compile: Choice,
+    device: str,
 ) -> None:
     import functools
 
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import progress
+    from drawzoo.compilation import compile_sampling, sampling_pays
     from drawzoo.distributed import world
     from drawzoo.shards import write_shards
     from drawzoo.zoo import load
@@ -127,6 +144,8 @@ def _shards(
     with world(device) as (processes, device):
         with processes.leader_first(device):
             loaded = load(model).to(device)
+        if compile == "yes" or (compile == "auto" and sampling_pays(num // processes.size)):
+            compile_sampling(loaded)
         write_shards(
             loaded,
             out,
