@@ -12,6 +12,7 @@ from collections.abc import Iterable
 __all__ = [
     "ConfigError",
     "DataError",
+    "DistributedError",
     "DrawzooError",
     "HubError",
     "OutputError",
@@ -78,6 +79,10 @@ class TrainingError(DrawzooError):
     """Training cannot go on; the last good checkpoint is kept."""
 
     exit_code = 9
+
+
+class DistributedError(TrainingError):
+    """Another process of the same run has died."""
 
 
 class HubError(DrawzooError):

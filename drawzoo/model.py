@@ -19,6 +19,8 @@ References:
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
@@ -30,7 +32,7 @@ from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
 from drawzoo.config import ModelConfig
 from drawzoo.errors import ConfigError
 from drawzoo.likelihood import LIKELIHOODS
-from drawzoo.recurrent import LSTM
+from drawzoo.recurrent import LSTM, gradients_at_once
 
 __all__ = [
     "Bound",
@@ -47,7 +49,10 @@ __all__ = [
 ]
 
 CHUNK = 100
-"""Images sampled at once: it bounds the memory, and an image's noise does not depend on `num`."""
+"""Images whose noise is drawn at once, so that an image's does not depend on `num`."""
+
+GROUP = 5
+"""Chunks that are decoded at once: it bounds the memory, and larger batches are no faster."""
 
 
 class State(NamedTuple):
@@ -243,8 +248,12 @@ class Draw(nn.Module):
         """
         context = self.encoder.prepare(x)
         kl = []
-        for step in self._steps(x, context, noise):
-            kl.append(gaussian_kl(step.posterior))
+        sequence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if not torch.compiler.is_compiling():
+            sequence = gradients_at_once(self, len(noise), len(x))
+        with sequence:
+            for step in self._steps(x, context, noise):
+                kl.append(gaussian_kl(step.posterior))
         auxiliary = None
         if labels is not None and self.encoder.needs_labels:
             auxiliary = self.encoder.auxiliary_loss(context, labels)
@@ -371,7 +380,7 @@ class Draw(nn.Module):
             raise ConfigError(
                 f"{self.config.name} takes codes of shape [T, B, {latent}], got {list(z.shape)}"
             )
-        self._checked_steps(z.shape[1], z.shape[0])
+        self._checked_steps(z.shape[1], z.shape[0], stacklevel=4)
         if not z.isfinite().all():
             raise ConfigError(f"{self.config.name} takes finite codes, got NaN or infinity")
         return self._drawing(*self._decode(z.to(self.initial_canvas)))
@@ -381,16 +390,16 @@ class Draw(nn.Module):
         self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """The latent codes [T, num, Z] that `draw` would draw with the same arguments."""
-        return torch.cat(list(self._prior(num, self._checked_steps(num, steps), generator)), dim=1)
+        steps = self._checked_steps(num, steps, stacklevel=4)
+        return torch.cat(list(self._prior(num, steps, generator)), dim=1)
 
-    @torch.no_grad()
     def sample(
         self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draws `num` new images from the prior, section 2.3 of the paper.
 
         Image i depends on the generator's seed alone, not on `num`; fewer `steps` give an earlier
-        stage of the same drawing. Images are drawn in chunks, so that memory is that of the result.
+        stage of the same drawing. Images are drawn in groups, so that memory is that of the result.
 
         Arguments:
             num: The number of images.
@@ -400,20 +409,25 @@ class Draw(nn.Module):
         Returns:
             Pixel probabilities in [0, 1], [num, C, H, W].
         """
-        steps = self._checked_steps(num, steps)
-        return torch.cat(
-            [
-                self.likelihood.mean(self._decode(z)[0][-1])
-                for z in self._prior(num, steps, generator)
-            ]
-        )
+        steps = self._checked_steps(num, steps, stacklevel=3)
+        # A plain tensor, which may take part in training, filled by what keeps no history at all.
+        images = self.initial_canvas.new_empty(num, *self.config.image)
+        with torch.inference_mode():
+            first = 0
+            for z in self._groups(self._prior(num, steps, generator)):
+                canvas, _, decoder = self.initial_state(z.shape[1])
+                for z_t in z:
+                    canvas, decoder, _ = self.generate(z_t, canvas, decoder)
+                images[first : first + z.shape[1]] = self.likelihood.mean(canvas)
+                first += z.shape[1]
+        return images
 
     @torch.no_grad()
     def draw(
         self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
     ) -> Drawing:
         """As `sample`, with all canvases and windows on the way."""
-        steps = self._checked_steps(num, steps)
+        steps = self._checked_steps(num, steps, stacklevel=4)  # `no_grad` is in between
         return join([self._drawing(*self._decode(z)) for z in self._prior(num, steps, generator)])
 
     def _prior(self, num: int, steps: int, generator: torch.Generator | None) -> Iterator[Tensor]:
@@ -424,6 +438,12 @@ class Draw(nn.Module):
             seed = int(torch.randint(2**62, (), generator=generator, device=_device(generator)))
             noise = self.noise(CHUNK, steps, torch.Generator(_device(generator)).manual_seed(seed))
             yield noise[:, : num - first]
+
+    @staticmethod
+    def _groups(chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+        """The codes of several chunks as those of one batch, [T, GROUP · CHUNK, Z]."""
+        while group := list(itertools.islice(chunks, GROUP)):
+            yield group[0] if len(group) == 1 else torch.cat(group, dim=1)
 
     def _decode(self, z: Tensor) -> tuple[list[Tensor], list[Any], list[Window | None]]:
         """The decoder alone: codes [T, B, Z] → canvases, no reads, writes."""
@@ -441,7 +461,7 @@ class Draw(nn.Module):
         stacked = torch.stack(canvases)
         return Drawing(stacked, self.likelihood.mean(stacked), _windows(reads), _windows(writes))
 
-    def _checked_steps(self, num: int, steps: int | None) -> int:
+    def _checked_steps(self, num: int, steps: int | None, stacklevel: int) -> int:
         trained = self.config.steps
         steps = trained if steps is None else steps
         if num < 1 or steps < 1:
@@ -449,7 +469,7 @@ class Draw(nn.Module):
         if steps > trained:
             warnings.warn(
                 f"{self.config.name} was trained with {trained} steps; drawing on to {steps}",
-                stacklevel=4,  # this, `sample` or its like, its `no_grad`, and who called it
+                stacklevel=stacklevel,
             )
         return steps
 

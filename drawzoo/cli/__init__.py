@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 
 COMMANDS = (
     "analyze",
+    "bench",
     "cache",
     "card",
     "decode",

@@ -61,6 +61,7 @@ def command(
     import json
 
     from drawzoo.cli.progress import progress
+    from drawzoo.distributed import world
     from drawzoo.evaluation import measure
     from drawzoo.figures import facts, summary
     from drawzoo.paths import data_root
@@ -69,21 +70,26 @@ def command(
     if k is not None and protocol != "iwae":
         raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
     check_device(device)
-    for name in models:
-        model = load(name).to(device)
-        figure = measure(
-            model,
-            protocol,
-            data_root(data),
-            dataset=dataset or model.config.dataset,
-            split=split,
-            images=images,
-            seed=seed,
-            name=name,
-            progress=functools.partial(progress, what=name),
-            **({"k": k or 100} if protocol == "iwae" else {}),
-        )
-        if as_json:
-            click.echo(json.dumps(facts(figure), ensure_ascii=False, separators=(",", ":")))
-        else:
-            click.echo(f"{name}: {summary(figure)}")
+    with world(device) as (processes, device):
+        for name in models:
+            with processes.leader_first(device):
+                model = load(name).to(device)
+            figure = measure(
+                model,
+                protocol,
+                data_root(data),
+                dataset=dataset or model.config.dataset,
+                split=split,
+                images=images,
+                seed=seed,
+                name=name,
+                progress=functools.partial(progress, what=name, shown=processes.leads),
+                world=processes,
+                **({"k": k or 100} if protocol == "iwae" else {}),
+            )
+            if not processes.leads:
+                continue
+            if as_json:
+                click.echo(json.dumps(facts(figure), ensure_ascii=False, separators=(",", ":")))
+            else:
+                click.echo(f"{name}: {summary(figure)}")

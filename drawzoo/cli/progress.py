@@ -22,7 +22,9 @@ __all__ = ["download_progress", "progress", "training_progress"]
 T = TypeVar("T")
 
 
-def _bar(*extra: ProgressColumn, count: ProgressColumn | None = None) -> Progress:
+def _bar(
+    *extra: ProgressColumn, count: ProgressColumn | None = None, shown: bool = True
+) -> Progress:
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -32,20 +34,22 @@ def _bar(*extra: ProgressColumn, count: ProgressColumn | None = None) -> Progres
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not (shown and console.is_terminal),
     )
 
 
-def progress(items: Sequence[T], what: str) -> Iterator[T]:
+def progress(items: Sequence[T], what: str, *, shown: bool = True) -> Iterator[T]:
     """The items, with a bar."""
-    with _bar() as bar:
+    with _bar(shown=shown) as bar:
         yield from bar.track(items, description=what)
 
 
 @contextlib.contextmanager
-def training_progress(step: int, total: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def training_progress(
+    step: int, total: int, *, shown: bool = True
+) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar for a run; takes the trainer's reports."""
-    with _bar(TextColumn("{task.fields[state]}")) as bar:
+    with _bar(TextColumn("{task.fields[state]}"), shown=shown) as bar:
         task = bar.add_task("step", completed=step, total=total, state="")
 
         def report(record: dict[str, Any]) -> None:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from drawzoo.cli.options import CompileCommand, compile_option
+
+if TYPE_CHECKING:
+    from drawzoo.compilation import Choice
+    from drawzoo.shards import Format
 
 MAX_NUM = 10_000
 """Drawings in one picture; it bounds the memory."""
@@ -12,9 +19,9 @@ GIF_NUM = 100
 SHOWN = 16
 
 
-@click.command
+@click.command(cls=CompileCommand)
 @click.argument("model", default="model3-mnist")
-@click.option("--num", type=click.IntRange(1, MAX_NUM), default=64, show_default=True)
+@click.option("--num", type=click.IntRange(1, 10**12), default=64, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 4096), help="Steps to draw. [the model's T]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
@@ -22,10 +29,18 @@ SHOWN = 16
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,
-    help="Grid of the drawings (PNG).",
+    help="Grid of the drawings (PNG), or a folder for shards of them.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["safetensors", "png"]),
+    default="safetensors",
+    show_default=True,
+    help="Of the shards: safetensors, or tar files of PNGs.",
 )
 @click.option("--gif", type=click.Path(path_type=Path), help="The drawings, step by step (GIF).")
 @click.option("--show/--no-show", default=None, help="Picture in the terminal. [if it is one]")
+@compile_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 def command(
     model: str,
@@ -33,19 +48,38 @@ def command(
     steps: int | None,
     seed: int,
     out: Path,
+    format: Format,
     gif: Path | None,
     show: bool | None,
+    compile: Choice,
     device: str,
 ) -> None:
-    """Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
+    r"""Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
 
-    The same seed gives the same drawings; fewer --steps give an earlier stage of them.
+    The same seed gives the same drawings; fewer --steps give an earlier stage of them. An --out
+    without a suffix, or a folder that is there, gets them in shards of 10,000, as pixels from 0 to
+    255, any number of them; the same command again goes on where it was interrupted.
+
+    \b
+    drawzoo sample --num 16 --out digits.png
+    drawzoo sample draw-mnist --num 1000000 --out digits
+    torchrun --nproc-per-node 2 -m drawzoo sample draw-mnist --num 1000000 --out digits
     """
     import sys
     import warnings
 
     from drawzoo.files import check_writable, write_atomic
 
+    if out.is_dir() or not (out.suffix or out.exists()):
+        if gif or show:
+            raise click.UsageError(f"{out} is a folder for shards, which have no --gif or --show")
+        _shards(model, out, num, steps, seed, format, compile, device)
+        return
+    if num > MAX_NUM:
+        raise click.UsageError(
+            f"--num {num} is too many for one picture, at most {MAX_NUM}; name a folder as --out "
+            "to get shards"
+        )
     if out == gif:
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     # What cannot be written is said before anything is computed.
@@ -60,6 +94,10 @@ def command(
 
     check_device(device)
     loaded = load(model).to(device)
+    if compile == "yes":
+        from drawzoo.compilation import compile_sampling
+
+        compile_sampling(loaded)
     images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
     write_atomic(out, png(grid(images, roomy_scale(images))))
     if show if show is not None else sys.stdout.isatty():
@@ -81,3 +119,45 @@ def command(
             )
         write_atomic(gif, animate(drawing))
         click.echo(f"{min(num, GIF_NUM)} of them, step by step, in {gif}", err=True)
+
+
+def _shards(
+    model: str,
+    out: Path,
+    num: int,
+    steps: int | None,
+    seed: int,
+    format: Format,
+    compile: Choice,
+    device: str,
+) -> None:
+    import functools
+
+    from drawzoo.cli.options import check_device
+    from drawzoo.cli.progress import progress
+    from drawzoo.compilation import compile_sampling, sampling_pays
+    from drawzoo.distributed import world
+    from drawzoo.shards import write_shards
+    from drawzoo.zoo import load
+
+    check_device(device)
+    with world(device) as (processes, device):
+        with processes.leader_first(device):
+            loaded = load(model).to(device)
+        if compile == "yes" or (compile == "auto" and sampling_pays(num // processes.size)):
+            compile_sampling(loaded)
+        write_shards(
+            loaded,
+            out,
+            num,
+            seed=seed,
+            steps=steps,
+            format=format,
+            name=model,
+            world=processes,
+            progress=functools.partial(progress, what=model, shown=processes.leads),
+        )
+        # The others' shards, too, are there when it says so.
+        processes.any(False, device)
+    if processes.leads:
+        click.echo(f"{num:,} drawings in {out}", err=True)

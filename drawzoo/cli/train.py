@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.cli.options import data_option
+from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
 
 if TYPE_CHECKING:
+    from drawzoo.compilation import Choice
     from drawzoo.training.checkpoint import Checkpoint
     from drawzoo.training.config import RunConfig
 
 
-@click.command
+@click.command(cls=CompileCommand)
 @click.argument("model", required=False, metavar="MODEL_OR_CONFIG")
 @data_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
     "(learning_rate=0.001). Repeatable.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if it has one.")
-@click.option("--compile", is_flag=True, help="Compile the model: a minute first, then faster.")
+@compile_option
+@click.option(
+    "--tf32",
+    is_flag=True,
+    help="On CUDA: matrix products in TF32, faster and of three digits. Evaluation stays float32.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @click.option(
     "--checkpoint-steps",
@@ -51,7 +57,8 @@ def command(
     seed: int | None,
     settings: tuple[str, ...],
     resume: bool,
-    compile: bool,
+    compile: Choice,
+    tf32: bool,
     device: str,
     checkpoint_steps: int,
     tensorboard: bool,
@@ -67,12 +74,13 @@ def command(
     drawzoo train draw-mnist --epochs 20 --out runs/draw
     drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
     drawzoo train --resume --out runs/draw
+    torchrun --nproc-per-node 2 -m drawzoo train draw-mnist --out runs/draw
     """
     from drawzoo.training.checkpoint import check_same, read_checkpoint
 
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
     changes = {key: value for key, value in given.items() if value is not None}
-    changes |= dict(_setting(item) for item in settings)
+    changes |= dict(map(parse_setting, settings))
     checkpoint = read_checkpoint(out)
     if checkpoint is not None and checkpoint.step == 0 and not resume:
         # Nothing was trained: the first step failed.
@@ -96,19 +104,7 @@ def command(
         )
     else:
         config = _run_config(model, changes)
-    _train(config, checkpoint, data, out, compile, device, checkpoint_steps, tensorboard)
-
-
-def _setting(item: str) -> tuple[str, Any]:
-    import json
-
-    key, equals, value = item.partition("=")
-    if not key or not equals:
-        raise click.BadParameter(f"{item!r} is not KEY=VALUE", param_hint="--set")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+    _train(config, checkpoint, data, out, compile, tf32, device, checkpoint_steps, tensorboard)
 
 
 def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
@@ -155,54 +151,73 @@ def _train(
     checkpoint: Checkpoint | None,
     data: Path | None,
     out: Path,
-    compile: bool,
+    compile: Choice,
+    tf32: bool,
     device: str,
     checkpoint_steps: int,
     tensorboard: bool,
 ) -> None:
     import shlex
 
+    import torch
+
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import training_progress
+    from drawzoo.compilation import pays
     from drawzoo.data.images import load_dataset
+    from drawzoo.distributed import world
     from drawzoo.errors import OutputError
     from drawzoo.paths import data_root
     from drawzoo.training.loop import Trainer
 
     check_device(device)
-    images = load_dataset(config.model.dataset, "train", data_root(data))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
-    trainer = Trainer(config, images, out, checkpoint, compile=compile, device=device)
-
-    stopping: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # The step under way is finished; a second signal does not wait for it.
-        stopping.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    click.echo(
-        f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}", err=True
-    )
-    with training_progress(trainer.step, trainer.total) as report:
-        done = trainer.run(
-            checkpoint_steps=checkpoint_steps,
-            tensorboard=tensorboard,
-            stop=lambda: bool(stopping),
-            report=report,
+    if tf32:
+        torch.set_float32_matmul_precision("high")
+    with world(device) as (processes, device):
+        with processes.leader_first(device):
+            images = load_dataset(config.model.dataset, "train", data_root(data))
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
+        compiled = compile == "yes" or (compile == "auto" and pays(config, len(images.pixels)))
+        trainer = Trainer(
+            config, images, out, checkpoint, compile=compiled, device=device, world=processes
         )
-    if not done:
-        again = ["drawzoo", "train", "--resume", "--out", str(out)]
-        again += ["--data", str(data)] if data else []
-        click.echo(
-            f"stopped and saved at step {trainer.step} of {trainer.total}; "
-            f"go on with: {shlex.join(again)}",
-            err=True,
+
+        def say(line: str) -> None:
+            if processes.leads:
+                click.echo(line, err=True)
+
+        stopping: list[int] = []
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            # The step under way is finished; a second signal does not wait for it. Launchers of
+            # several processes send signals on, so that there each may come twice.
+            stopping.append(number)
+            if processes.size == 1:
+                signal.signal(number, signal.SIG_DFL)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        say(
+            f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}"
+            + (", compiled" if compiled else "")
+            + (f", {processes.size} processes" if processes.size > 1 else "")
         )
-        raise SystemExit(130)
-    click.echo(f"done; use it as local-dir:{out}", err=True)
+        with training_progress(trainer.step, trainer.total, shown=processes.leads) as report:
+            done = trainer.run(
+                checkpoint_steps=checkpoint_steps,
+                tensorboard=tensorboard,
+                stop=lambda: bool(stopping),
+                report=report,
+            )
+        if not done:
+            again = ["drawzoo", "train", "--resume", "--out", str(out)]
+            again += ["--data", str(data)] if data else []
+            say(
+                f"stopped and saved at step {trainer.step} of {trainer.total}; "
+                f"go on with: {shlex.join(again)}"
+            )
+            raise SystemExit(130)
+        say(f"done; use it as local-dir:{out}")

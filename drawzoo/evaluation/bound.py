@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from drawzoo.data.images import Images
+from drawzoo.distributed import ALONE, World
 from drawzoo.evaluation.common import Progress, moments
 from drawzoo.figures import BoundFigure
 from drawzoo.model import Draw
@@ -23,6 +24,7 @@ def evaluate_bound(
     seed: int = 0,
     name: str | None = None,
     progress: Progress = iter,
+    world: World = ALONE,
 ) -> BoundFigure:
     """The mean of the bound over all images of a split, one sample of the codes each.
 
@@ -36,21 +38,28 @@ def evaluate_bound(
         seed: Of binarisation and noise.
         name: What to call the model; its configuration's name unless given.
         progress: Wraps the sequence of batches.
+        world: The processes that share the batches; all get the figure of one.
 
     Returns:
         Means in nats per image; `nats_std` is the standard deviation between images, and
         `nats_stderr` that of the mean.
     """
     generator = torch.Generator().manual_seed(seed)
-    bounds, kls, reconstructions = [], [], []
     total = len(images.pixels)
+    # Nats, KL and reconstruction of each image; zeros for those of other processes.
+    parts = torch.zeros(3, total, dtype=torch.float64, device=model.initial_canvas.device)
     for first in progress(range(0, total, BATCH)):
         index = torch.arange(first, min(first + BATCH, total))
-        bound = model.bound(images.batch(index, generator), generator=generator)
-        bounds.append(bound.double())
-        kls.append(bound.kl.sum(dim=0).double())
-        reconstructions.append(bound.reconstruction.double())
-    nats = torch.cat(bounds)
+        x = images.batch(index, generator)
+        if first // BATCH % world.size != world.rank:
+            # What the batch would draw is drawn, so that the next one's is the same as in one.
+            model.noise(len(x), model.config.steps, generator)
+            continue
+        bound = model.bound(x, generator=generator)
+        parts[:, index] = torch.stack(
+            [bound.as_subclass(torch.Tensor), bound.kl.sum(dim=0), bound.reconstruction]
+        ).double()
+    nats, kl, reconstruction = world.sum(parts).cpu()
     mean, std, stderr = moments(nats)
     return BoundFigure(
         model=name or model.config.name,
@@ -61,6 +70,6 @@ def evaluate_bound(
         nats_mean=mean,
         nats_std=std,
         nats_stderr=stderr,
-        kl=round(torch.cat(kls).mean().item(), 4),
-        reconstruction=round(torch.cat(reconstructions).mean().item(), 4),
+        kl=round(kl.mean().item(), 4),
+        reconstruction=round(reconstruction.mean().item(), 4),
     )

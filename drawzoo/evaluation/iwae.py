@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from drawzoo.data.images import Images
+from drawzoo.distributed import ALONE, World
 from drawzoo.evaluation.common import Progress, moments
 from drawzoo.figures import IwaeFigure
 from drawzoo.model import Draw
@@ -36,6 +37,7 @@ def evaluate_iwae(
     name: str | None = None,
     rows: int = ROWS,
     progress: Progress = iter,
+    world: World = ALONE,
 ) -> IwaeFigure:
     r"""The mean over images of −log (1/k) Σ_j w_j, from k samples of the codes an image.
 
@@ -53,19 +55,23 @@ def evaluate_iwae(
         name: What to call the model; its configuration's name unless given.
         rows: Samples in one forward pass at most, of several images or of a part of the k.
         progress: Wraps the sequence of forward passes.
+        world: The processes that share the images; all get the figure of one.
     """
     source = torch.Generator().manual_seed(seed)
     at_once, total = max(1, rows // k), len(images.pixels)
     part = max(1, rows // BLOCK) * BLOCK
     passes = math.ceil(total / at_once) * math.ceil(k / part)
     advance = iter(progress(range(passes)))
-    tight, loose = [], []
+    # The two bounds of each image; zeros for those of other processes.
+    parts = torch.zeros(2, total, dtype=torch.float64, device=model.initial_canvas.device)
     for first in range(0, total, at_once):
         index = torch.arange(first, min(first + at_once, total))
         generators = [
             torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=source)))
             for _ in index
         ]
+        if first // at_once % world.size != world.rank:
+            continue
         pairs = zip(index, generators, strict=True)
         x = torch.cat([images.batch(i.view(1), generator) for i, generator in pairs])
         weights = []
@@ -74,10 +80,11 @@ def evaluate_iwae(
             noise = _noise(model, min(part, k - start), generators)
             weights.append(model.log_weights(x, noise).double())
         log_w = torch.cat(weights)
-        tight.append(math.log(k) - log_w.logsumexp(dim=0))
-        loose.append(-log_w.mean(dim=0))
-    next(advance, None)
-    bound, (mean, std, stderr) = moments(torch.cat(loose)), moments(torch.cat(tight))
+        parts[:, index] = torch.stack([math.log(k) - log_w.logsumexp(dim=0), -log_w.mean(dim=0)])
+    for _ in advance:
+        pass  # what other processes did
+    tight, loose = world.sum(parts).cpu()
+    bound, (mean, std, stderr) = moments(loose), moments(tight)
     return IwaeFigure(
         model=name or model.config.name,
         dataset=dataset,

@@ -8,6 +8,7 @@ from typing import Any
 
 from drawzoo.components import Encoder
 from drawzoo.data.images import load_dataset
+from drawzoo.distributed import ALONE, World
 from drawzoo.errors import UnknownNameError
 from drawzoo.evaluation.accuracy import evaluate_accuracy
 from drawzoo.evaluation.bound import evaluate_bound
@@ -43,6 +44,7 @@ def measure(
     split: str = "test",
     images: int | None = None,
     progress: Progress = iter,
+    world: World = ALONE,
     **settings: Any,
 ) -> Figure:
     """A figure by one of the `drawzoo.figures.PROTOCOLS`.
@@ -55,6 +57,8 @@ def measure(
         split: The name of its split.
         images: How many images of it, from the first; all unless given, 1,000 for `generated`.
         progress: Wraps the sequence of batches.
+        world: The processes that share the work of `bound` and `iwae`; what takes less, each does
+            by itself.
         settings: `seed`, `name`, and `k` for `iwae`.
 
     Raises:
@@ -62,7 +66,10 @@ def measure(
         DataError: If its files are missing or damaged.
         ConfigError: If the protocol cannot be used with the model or the data.
     """
-    data = load_dataset(dataset, split, root)
+    with world.leader_first(model.initial_canvas.device):
+        data = load_dataset(dataset, split, root)
+    if protocol in ("bound", "iwae"):
+        settings["world"] = world
     count = images or (PAIRS if protocol == "generated" else len(data.pixels))
     return _EVALUATE[protocol](
         model, data.first(count), dataset=dataset, split=split, progress=progress, **settings

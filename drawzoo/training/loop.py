@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import time
@@ -13,8 +14,16 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from drawzoo.compilation import compile_training
 from drawzoo.data.images import Images
-from drawzoo.errors import ConfigError, DataError, PluginError, TrainingError
+from drawzoo.distributed import ALONE, World
+from drawzoo.errors import (
+    ConfigError,
+    DataError,
+    DistributedError,
+    PluginError,
+    TrainingError,
+)
 from drawzoo.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -62,6 +71,7 @@ class Trainer:
         checkpoint: Where to go on from.
         compile: Whether to compile the model with `torch.compile`.
         device: Where to train.
+        world: The processes that train together, each on its share of every batch.
     """
 
     def __init__(
@@ -73,8 +83,10 @@ class Trainer:
         *,
         compile: bool = False,
         device: str = "cpu",
+        world: World = ALONE,
     ) -> None:
         training = config.training
+        self.world = world
         self.folder, self.images = folder, images
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(training.seed, "weights").initial_seed())
@@ -99,7 +111,9 @@ class Trainer:
         self.step = 0
         if checkpoint is not None:
             self._restore(checkpoint)
-        self._terms: Callable[..., Any] = torch.compile(self.model) if compile else self.model
+        self._terms: Callable[..., Any] = self.model
+        if compile:
+            self._terms = compile_training(self.model, self.device)
         self.steps_per_epoch = len(images.pixels) // training.batch_size
         self.total = training.epochs * self.steps_per_epoch
         if training.max_steps is not None:
@@ -129,14 +143,22 @@ class Trainer:
         """
         with (
             torch.random.fork_rng(devices=[]),
-            RunLog(self.folder, self.step, tensorboard=tensorboard) as log,
+            self._log(tensorboard) as log,
         ):
             if self.step in (0, self.total):
                 self.save()
             sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
             while self.step < self.total:
-                sums += self._train_step()
-                stopping = stop()
+                try:
+                    sums += self.train_step()
+                    stopping = self.world.any(stop(), self.device)
+                except DistributedError as error:
+                    # Processes meet before the optimiser, or after all: this is a step's state.
+                    self.save()
+                    raise DistributedError(
+                        f"{error}; the checkpoint in {self.folder} is whole, go on with --resume, "
+                        "with any number of processes"
+                    ) from error
                 saving = stopping or self.step % checkpoint_steps == 0 or self.step == self.total
                 if saving or self.step % LOG_STEPS == 0:
                     record = self._record(sums / (self.step - start))
@@ -145,7 +167,8 @@ class Trainer:
                         * self.config.training.batch_size
                         / (time.perf_counter() - since)
                     )
-                    log.write(record)
+                    if log is not None:
+                        log.write(record)
                     report(record)
                     sums, start, since = torch.zeros_like(sums), self.step, time.perf_counter()
                 else:
@@ -156,8 +179,15 @@ class Trainer:
                     return False
         return True
 
+    def _log(self, tensorboard: bool) -> contextlib.AbstractContextManager[RunLog | None]:
+        if self.world.leads:
+            return RunLog(self.folder, self.step, tensorboard=tensorboard)
+        return contextlib.nullcontext()
+
     def save(self) -> None:
         """Writes the checkpoint, and the weights as a model that can be loaded."""
+        if not self.world.leads:
+            return
         model = self.model.state_dict()
         # Until the first step there is nothing to average.
         average = {}
@@ -197,6 +227,11 @@ class Trainer:
                 f"the encoder of {model.config.name} needs labels, and {model.config.dataset} has "
                 "none; train it on a dataset with labels"
             )
+        if self.config.training.batch_size < self.world.size:
+            raise ConfigError(
+                f"a batch of {self.config.training.batch_size} is too small for "
+                f"{self.world.size} processes; raise batch_size or start fewer"
+            )
         if len(self.images.pixels) < self.config.training.batch_size:
             raise ConfigError(
                 f"a batch of {self.config.training.batch_size} is more than the "
@@ -224,7 +259,7 @@ class Trainer:
             )
         model.train()
 
-    def _train_step(self) -> Tensor:
+    def train_step(self) -> Tensor:
         """One optimiser step; returns its loss, bound, KL and gradient norm."""
         training, labels = self.config.training, None
         epoch, position = divmod(self.step, self.steps_per_epoch)
@@ -234,26 +269,50 @@ class Trainer:
         first = position * training.batch_size
         index = self._order[first : first + training.batch_size]
         generator = seeded(training.seed, "step", self.step)
-        x = self.images.batch(index, generator).to(self.device)
-        noise = self.model.noise(len(x), self.config.model.steps, generator)
+        # All processes draw for the whole batch, so that an image's randomness is its own.
+        part = self.world.share(len(index))
+        x = self._moved(self.images.batch(index, generator)[part])
+        noise = self.model.noise(len(index), self.config.model.steps, generator)[:, part]
         if self.model.encoder.needs_labels and self.images.labels is not None:
-            labels = self.images.labels[index].to(self.device)
+            labels = self._moved(self.images.labels[index][part])
         # For components with randomness of their own, such as dropout.
-        torch.manual_seed(generator.initial_seed())
+        torch.manual_seed(generator.initial_seed() + self.world.rank)
         reconstruction, kl, auxiliary = self._terms(x, noise, labels)
         kl = kl.sum(dim=0).mean()
         bound = reconstruction.mean() + kl
         loss = bound if auxiliary is None else bound + auxiliary.mean()
+        means = torch.stack([loss, bound, kl])
+        if self.world.size > 1:
+            # Of the mean over the whole batch, this process's images are so much.
+            means = means * (len(x) / len(index))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(training, self.step, self.total)
         self.optimizer.zero_grad()
-        loss.backward()
+        means[0].backward()  # type: ignore[no-untyped-call]
+        means = self._sum_gradients(means.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.step += 1
-        return torch.stack([loss, bound, kl, norm]).detach()
+        return torch.cat([means, norm.detach()[None]])
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device; a GPU fetches it while this goes on to the next step."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _sum_gradients(self, means: Tensor) -> Tensor:
+        """Adds up gradients and figures over all processes, in one message."""
+        if self.world.size == 1:
+            return means
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        message = self.world.sum(torch.cat([means, *(g.flatten() for g in gradients)]))
+        means, *sums = torch.split(message, [len(means), *(g.numel() for g in gradients)])
+        for gradient, total in zip(gradients, sums, strict=True):
+            gradient.copy_(total.view_as(gradient))
+        return means
 
     def _record(self, means: Tensor) -> dict[str, Any]:
         # One look for many steps: what is not finite once stays so, in the weights and in the sum.

@@ -1,0 +1,149 @@
+"""Drawings by the million: a folder of shards, written one after the other.
+
+A shard holds `SHARD` drawings, as one safetensors file (`images`, uint8 [n, C, H, W]) or as a tar
+file of PNGs. Drawing i depends on the model and the seed alone: not on how many are asked for, nor
+on how many processes draw, nor on interruptions. A shard that is there is complete, so the same
+command again goes on; memory is that of one shard.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import Tensor
+
+from drawzoo.distributed import ALONE, World
+from drawzoo.errors import ConfigError, OutputError
+from drawzoo.files import write_atomic
+from drawzoo.model import CHUNK, Draw
+
+__all__ = ["SHARD", "Format", "write_shards"]
+
+Format = Literal["safetensors", "png"]
+
+SHARD = 100 * CHUNK
+"""Drawings in a shard; whole chunks, since a chunk's noise is drawn at once."""
+INDEX = "index.json"
+
+
+def write_shards(
+    model: Draw,
+    folder: Path,
+    num: int,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    format: Format = "safetensors",
+    name: str | None = None,
+    world: World = ALONE,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> None:
+    """Draws `num` images into the shards of a folder; those that are there are kept.
+
+    Arguments:
+        model: The model.
+        folder: Where; it is made.
+        num: The number of drawings. More than before adds to them.
+        seed: Of the drawings.
+        steps: Steps to draw; the model's T unless given.
+        format: Of the shards.
+        name: What the index calls the model; its configuration's name unless given.
+        world: The processes that share the shards.
+        progress: Wraps the numbers of this process's shards.
+
+    Raises:
+        ConfigError: If the folder holds other drawings, or PNG cannot hold the images.
+    """
+    channels = model.config.image[0]
+    if format == "png" and channels not in (1, 3):
+        raise ConfigError(f"PNG has 1 or 3 channels, not {channels}; use --format safetensors")
+    steps = steps or model.config.steps
+    index = {"model": name or model.config.name, "seed": seed, "steps": steps, "format": format}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    _check_index(folder, index | {"weights": _fingerprint(model)}, world)
+    suffix = "safetensors" if format == "safetensors" else "tar"
+    generator = torch.Generator().manual_seed(seed)
+    drawn = 0
+    for shard in progress(range(world.rank, -(-num // SHARD), world.size)):
+        first, count = shard * SHARD, min(SHARD, num - shard * SHARD)
+        path = folder / f"{shard:06}.{suffix}"
+        # The last one of a smaller number is not whole in a larger one.
+        if _count(path, format) >= count:
+            continue
+        for _ in range((first - drawn) // CHUNK):
+            # The chunks of other shards take their seeds and draw nothing.
+            torch.randint(2**62, (), generator=generator)
+        images = model.sample(count, steps=steps, generator=generator)
+        drawn = first + -(-count // CHUNK) * CHUNK
+        pixels = (255 * images).round().to(torch.uint8).cpu()
+        if format == "safetensors":
+            write_atomic(path, save({"images": pixels}, {"first": str(first)}))
+        else:
+            write_atomic(path, _tar(pixels, first))
+
+
+def _check_index(folder: Path, index: dict[str, Any], world: World) -> None:
+    path = folder / INDEX
+    with world.leader_first():
+        if world.leads and not path.exists():
+            write_atomic(path, msgspec.json.format(msgspec.json.encode(index)) + b"\n")
+        try:
+            found = msgspec.json.decode(path.read_bytes())
+        except msgspec.DecodeError:
+            found = None
+    if found != index:
+        raise ConfigError(
+            f"{folder} holds other drawings (see {path}); draw into another folder, or with the "
+            "same model, seed, steps and format to go on"
+        )
+
+
+def _fingerprint(model: Draw) -> str:
+    """Of the weights: drawings of two trainings of one model do not mix."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _count(path: Path, format: Format) -> int:
+    """The drawings in a shard, 0 if there is none."""
+    if not path.exists():
+        return 0
+    if format == "png":
+        with tarfile.open(path) as tar:
+            return len(tar.getmembers())
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        count: int = file.get_slice("images").get_shape()[0]
+    return count
+
+
+def _tar(pixels: Tensor, first: int) -> bytes:
+    """PNGs named by the drawings' numbers; the same drawings give the same bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for i, image in enumerate(pixels):
+            array = image.squeeze(0).numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy()
+            picture = io.BytesIO()
+            Image.fromarray(array).save(picture, format="PNG")
+            entry = tarfile.TarInfo(f"{first + i:09}.png")
+            entry.size = picture.tell()
+            picture.seek(0)
+            tar.addfile(entry, picture)
+    return buffer.getvalue()
