@@ -19,7 +19,6 @@ References:
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
 from drawzoo.config import ModelConfig
 from drawzoo.errors import ConfigError
 from drawzoo.likelihood import LIKELIHOODS
-from drawzoo.recurrent import LSTM, gradients_at_once
+from drawzoo.recurrent import LSTM
 
 __all__ = [
     "Bound",
@@ -248,12 +247,8 @@ class Draw(nn.Module):
         """
         context = self.encoder.prepare(x)
         kl = []
-        sequence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        if not torch.compiler.is_compiling():
-            sequence = gradients_at_once(self, len(noise), len(x))
-        with sequence:
-            for step in self._steps(x, context, noise):
-                kl.append(gaussian_kl(step.posterior))
+        for step in self._steps(x, context, noise):
+            kl.append(gaussian_kl(step.posterior))
         auxiliary = None
         if labels is not None and self.encoder.needs_labels:
             auxiliary = self.encoder.auxiliary_loss(context, labels)

@@ -37,7 +37,7 @@ def binary(model, num=3):
 
 
 def close(actual, expected, atol=1e-12):
-    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
+    torch.testing.assert_close(actual, expected, rtol=1e-13, atol=atol)
 
 
 class TestBound:
