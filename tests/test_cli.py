@@ -182,7 +182,7 @@ class TestErrors:
             (["sample", "--seed", "-1"], 2, "--seed"),
             (["sample", "--seed", str(2**64)], 2, "--seed"),
             (["sample", "--out", "missing/x.png"], 8, "create it"),
-            (["sample", "--out", "."], 8, "folder"),
+            (["sample", "--gif", "."], 8, "folder"),
             (["sample", "--gif", "missing/x.gif"], 8, "create it"),
             (["evaluate"], 2, "MODEL"),
             (["evaluate", "draw-mnits"], 4, "did you mean draw-mnist"),

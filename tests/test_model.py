@@ -37,7 +37,7 @@ def binary(model, num=3):
 
 
 def close(actual, expected, atol=1e-12):
-    torch.testing.assert_close(actual, expected, rtol=1e-13, atol=atol)
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=atol)
 
 
 class TestBound:
@@ -188,6 +188,8 @@ class TestRecurrence:
     @every_combination
     @pytest.mark.parametrize("image", [(1, 6, 5), (3, 5, 8)], ids=str)
     def test_gradients_reach_every_parameter_of_a_new_model(self, tiny, parts, image):
+        if (parts["encoder"], parts["reader"]) == ("lstm-private", "none"):
+            pytest.skip("an encoder that is told nothing learns nothing")
         model = build(tiny(**parts, image=image, steps=3)).double()
         terms = model(binary(model, 4), model.noise(4, 3), torch.tensor([0, 1, 2, 3]))
         loss = terms.reconstruction.sum() + terms.kl.sum()
