@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,13 @@ from drawzoo.files import write_atomic
 __all__ = [
     "CARD",
     "CONFIG",
+    "CURVE",
+    "DRAWING",
     "FILES",
     "MANIFEST",
+    "SAMPLES",
+    "TRAINING",
+    "USED",
     "WEIGHTS",
     "Figure",
     "Pin",
@@ -40,7 +46,15 @@ CARD = "README.md"
 MANIFEST = Path(__file__).with_name("manifest.json")
 """The manifest of this version."""
 
-FILES = (CONFIG, WEIGHTS, CARD)
+TRAINING = "training.json"
+SAMPLES = "samples.png"
+DRAWING = "drawing.gif"
+CURVE = "curve.png"
+
+USED = (CONFIG, WEIGHTS)
+"""The files that a model is loaded from."""
+
+FILES = (*USED, CARD, TRAINING, SAMPLES, DRAWING, CURVE)
 """The files of a published model; no other is ever fetched or read."""
 
 
@@ -113,12 +127,17 @@ def mismatch(path: Path, expected: Pin) -> str | None:
     )
 
 
-def verify(folder: Path, published: Published) -> None:
-    """Checks every file of a model's folder against the manifest.
+def verify(folder: Path, published: Published, files: Collection[str] = FILES) -> None:
+    """Checks files of a model's folder against the manifest.
+
+    Arguments:
+        folder: The folder.
+        published: What the files should be.
+        files: Which of the published ones; all of them unless given.
 
     Raises:
         WeightsError: If one is missing or differs, with what was expected and found.
     """
     for name, expected in published.files.items():
-        if problem := mismatch(folder / name, expected):
+        if name in files and (problem := mismatch(folder / name, expected)):
             raise WeightsError(problem)

@@ -44,6 +44,7 @@ def command(
     import sys
     import warnings
 
+    from drawzoo.cli.loading import model_folder
     from drawzoo.files import check_writable, write_atomic
 
     if out == gif:
@@ -51,15 +52,16 @@ def command(
     # What cannot be written is said before anything is computed.
     for path in filter(None, (out, gif)):
         check_writable(path)
+    folder = model_folder(model)
 
     import torch
 
     from drawzoo.cli.options import check_device
     from drawzoo.render.grid import grid, png, roomy_scale
-    from drawzoo.zoo import load
+    from drawzoo.weights import read_model
 
     check_device(device)
-    loaded = load(model).to(device)
+    loaded = read_model(folder).to(device)
     images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
     write_atomic(out, png(grid(images, roomy_scale(images))))
     if show if show is not None else sys.stdout.isatty():
