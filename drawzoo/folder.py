@@ -1,5 +1,6 @@
 """A model's folder, checked without torch: what a stranger put there is refused before the
-seconds and the memory that torch takes are spent on it."""
+seconds and the memory that torch takes are spent on it.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ MAX_WEIGHTS_BYTES = 1 << 30
 """Longer weights are refused."""
 
 CHEAP_BYTES = 64 << 20
-"""Up to this length a stranger's weights are fetched and looked into without torch; what is longer
-must first have the length that torch, which takes seconds to import, finds for the configuration."""
+"""Up to this length a stranger's weights are fetched and looked into without torch; longer ones
+must first have the length that torch, whose import takes seconds, finds for the configuration."""
 
 HALF = {"format": "half"}
 """How a file says that its floats are stored in 16 bits; models always compute in 32."""
@@ -187,9 +188,7 @@ def check_size(where: Any, size: int, config: ModelConfig) -> None:
         )
 
 
-def _check_layout(
-    path: Path, entries: dict[str, TensorEntry], floats: str, start: int
-) -> None:
+def _check_layout(path: Path, entries: dict[str, TensorEntry], floats: str, start: int) -> None:
     length = path.stat().st_size
     if length > MAX_WEIGHTS_BYTES:
         raise ValueError(f"{length:,} bytes are more than the {MAX_WEIGHTS_BYTES:,} that are read")

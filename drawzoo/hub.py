@@ -312,9 +312,7 @@ def _commit(repository: str, revision: str, cache: Path) -> str:
     return commit
 
 
-def _from_address(
-    address: Address, files: Collection[str], cache: Path, report: Report
-) -> Located:
+def _from_address(address: Address, files: Collection[str], cache: Path, report: Report) -> Located:
     repository = address.repository
     commit = _commit(repository, address.revision, cache)
     for published in manifest().values():

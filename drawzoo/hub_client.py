@@ -291,9 +291,7 @@ def _within(seconds: float, call: Callable[[], T], pulse: _Pulse | None = None) 
     return result  # type: ignore[return-value]
 
 
-def _counter(
-    limit: int, report: Report, excess: Exception, pulse: _Pulse
-) -> type[Any]:
+def _counter(limit: int, report: Report, excess: Exception, pulse: _Pulse) -> type[Any]:
     """A progress bar for the client that shows nothing, counts, and ends what is too long."""
     from huggingface_hub.utils.tqdm import tqdm
 

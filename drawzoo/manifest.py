@@ -25,6 +25,8 @@ __all__ = [
     "DRAWING",
     "FILES",
     "MANIFEST",
+    "PICTURES",
+    "REQUIRED",
     "SAMPLES",
     "TRAINING",
     "USED",
@@ -35,6 +37,7 @@ __all__ = [
     "manifest",
     "mismatch",
     "pin",
+    "pins",
     "read_manifest",
     "verify",
     "write_manifest",
@@ -54,8 +57,13 @@ CURVE = "curve.png"
 USED = (CONFIG, WEIGHTS)
 """The files that a model is loaded from."""
 
-FILES = (*USED, CARD, TRAINING, SAMPLES, DRAWING, CURVE)
-"""The files of a published model; no other is ever fetched or read."""
+PICTURES = (SAMPLES, DRAWING, CURVE)
+
+REQUIRED = (*USED, CARD)
+"""The files that every published model has."""
+
+FILES = (*REQUIRED, TRAINING, *PICTURES)
+"""The files that a published model may have; no other is ever fetched or read."""
 
 
 class Pin(Config, frozen=True):
@@ -111,6 +119,11 @@ def pin(path: Path) -> Pin:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Pin(sha256=digest, bytes=file.tell())
+
+
+def pins(folder: Path) -> dict[str, Pin]:
+    """The pins of the publishable files in a model's folder, as they are on the disk."""
+    return {file: pin(folder / file) for file in FILES if (folder / file).is_file()}
 
 
 def mismatch(path: Path, expected: Pin) -> str | None:

@@ -1,5 +1,6 @@
 """Finding a model for a command: whatever must be fetched shows a bar, whatever is wrong with a
-stranger's is told before torch is imported."""
+stranger's is told before torch is imported.
+"""
 
 from __future__ import annotations
 
