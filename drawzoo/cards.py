@@ -1,22 +1,24 @@
-"""Model cards from data: the run that trained a model, and the figures of its file."""
+"""Model cards from data: the record of a model's training, and the figures of its file."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import msgspec
 from huggingface_hub import ModelCardData
 
-from drawzoo import __version__
 from drawzoo.card_figures import eval_results, figures_text
 from drawzoo.config import ModelConfig, to_dict
 from drawzoo.figures import Figure
-from drawzoo.manifest import Pin
+from drawzoo.manifest import CURVE, DRAWING, SAMPLES, Pin
 from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.training.record import Point, TrainingRecord
 
-__all__ = ["model_card", "training_command"]
+__all__ = ["keep_notes", "model_card", "training_command"]
 
 LICENCE = "mit"
+
+_NOTES = re.compile(r"<!-- notes -->.*?<!-- /notes -->", re.DOTALL)
 
 _TEXT = """\
 # {name}
@@ -32,6 +34,14 @@ image in {steps} steps on a canvas of {size} pixels.
 | likelihood | {likelihood} | |
 
 {parameters:,} parameters.
+
+## Samples
+
+![64 samples, seed 0]({samples})
+
+The first 16 of them, step by step, with the windows that it writes through where it has any:
+
+![16 drawings, step by step]({drawing})
 
 ## Use
 
@@ -62,10 +72,12 @@ On {train_images:,} images of `{dataset}` (train), {epochs} passes, seed {seed},
 
 {settings}
 
-The bound on the training images, mean of the 50 steps before:
+The bound on the training images and its KL, means over the steps just before:
 
-| pass | nats |
-|---|---|
+![Nats per image over the passes]({picture})
+
+| pass | nats | KL |
+|---|---|---|
 {curve}
 
 ## Limits
@@ -87,31 +99,24 @@ figures say nothing of how much they vary from run to run.
 
 
 def model_card(
-    run: RunConfig,
-    log: list[dict[str, Any]],
+    model: ModelConfig,
+    record: TrainingRecord,
     *,
     summary: str,
     parameters: int,
-    train_images: int,
     figures: list[Figure],
     files: dict[str, Pin],
 ) -> str:
     """The card of a model, the same text for the same input.
 
     Arguments:
-        run: The run that trained it.
-        log: The run's log.
+        model: Its configuration, complete.
+        record: How it was trained.
         summary: What the model is, in a phrase.
         parameters: The number of parameters.
-        train_images: The number of training images.
         figures: What was measured on its file.
-        files: The content of its files.
+        files: The content of its files but the card.
     """
-    model = run.model
-    seconds = sum(
-        (record["step"] - before["step"]) * run.training.batch_size / record["images_per_s"]
-        for before, record in zip([{"step": 0}, *log[:-1]], log, strict=True)
-    )
     text = _TEXT.format(
         name=model.name,
         summary=summary[0].upper() + summary[1:],
@@ -123,17 +128,35 @@ def model_card(
         likelihood=model.likelihood,
         parameters=parameters,
         figures=figures_text(figures),
-        train_images=train_images,
+        samples=SAMPLES,
+        drawing=DRAWING,
+        picture=CURVE,
+        train_images=record.train_images,
         dataset=model.dataset,
-        epochs=f"{log[-1]['epoch']:g}",
-        seed=run.training.seed,
-        hours=f"{seconds / 3600:.1f} hours of computation by its log",
-        command=training_command(run),
-        settings=_settings(run.training),
-        curve="\n".join(f"| {r['epoch']:.0f} | {r['nats']:.2f} |" for r in _curve(log)),
+        epochs=f"{record.log[-1].epoch:g}",
+        seed=record.training.seed,
+        hours=f"{record.seconds / 3600:.1f} hours of computation by its log",
+        command=training_command(RunConfig(model, record.training)),
+        settings=_settings(record),
+        curve="\n".join(f"| {p.epoch:.0f} | {p.nats:.2f} | {p.kl:.2f} |" for p in _curve(record)),
         files="\n".join(f"| `{name}` | {p.bytes:,} | `{p.sha256}` |" for name, p in files.items()),
     )
     return f"---\n{_metadata(model, figures).to_yaml()}\n---\n\n{text}"
+
+
+def keep_notes(card: str, old: str) -> str:
+    r"""`card` with the notes of the `old` one, in the place that it has for them or at the end.
+
+    Example:
+        >>> keep_notes("# New", "# Old <!-- notes -->by hand<!-- /notes -->")
+        '# New\n\n<!-- notes -->by hand<!-- /notes -->\n'
+    """
+    notes = _NOTES.search(old)
+    if notes is None:
+        return card
+    if _NOTES.search(card):
+        return _NOTES.sub(lambda _: notes[0], card, count=1)
+    return f"{card.rstrip()}\n\n{notes[0]}\n"
 
 
 def training_command(run: RunConfig) -> str:
@@ -171,19 +194,19 @@ def _components(model: ModelConfig) -> str:
     return "\n".join(rows)
 
 
-def _settings(training: TrainingConfig) -> str:
-    values = msgspec.structs.asdict(training)
+def _settings(record: TrainingRecord) -> str:
+    values = msgspec.structs.asdict(record.training)
     named = ", ".join(f"`{key}` {value}" for key, value in values.items() if value is not None)
     return (
-        f"All settings: {named}. Trained with drawzoo {__version__}; `--compile` and other "
+        f"All settings: {named}. Trained with drawzoo {record.drawzoo}; `--compile` and other "
         "machines change the rounding and with it the weights, and the figures within their noise."
     )
 
 
-def _curve(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last record of about ten passes, evenly spread."""
-    by_pass = {int(record["epoch"] + 1e-6): record for record in reversed(log)}
+def _curve(record: TrainingRecord) -> list[Point]:
+    """The first point of about ten passes, evenly spread."""
+    by_pass = {int(point.epoch + 1e-6): point for point in reversed(record.log)}
     by_pass.pop(0, None)
     passes = sorted(by_pass)
     chosen = {passes[round(i * (len(passes) - 1) / 9)] for i in range(10)} if passes else set()
-    return [by_pass[number] for number in sorted(chosen)] or log[-1:]
+    return [by_pass[number] for number in sorted(chosen)] or record.log[-1:]

@@ -12,22 +12,33 @@ import contextlib
 import logging
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from drawzoo import hub_client
-from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode
+from drawzoo.config import MAX_JSON_BYTES
 from drawzoo.errors import HubError, OutputError, UnknownNameError, WeightsError
 from drawzoo.files import write_atomic
+from drawzoo.folder import CHEAP_BYTES, check_size, check_stranger, read_config
 from drawzoo.hub_client import Report
-from drawzoo.manifest import CONFIG, WEIGHTS, Published, manifest, mismatch, verify
+from drawzoo.manifest import (
+    CONFIG,
+    FILES,
+    USED,
+    WEIGHTS,
+    Pin,
+    Published,
+    manifest,
+    mismatch,
+    verify,
+)
 from drawzoo.paths import hub_cache
 from drawzoo.registry import registry
 
 __all__ = [
     "HUB",
     "LOCAL",
-    "MAX_WEIGHTS_BYTES",
     "Address",
     "Located",
     "Preview",
@@ -48,9 +59,6 @@ log = logging.getLogger("drawzoo")
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
 Source = Literal["local-dir", "cache", "hub", "shipped"]
-
-MAX_WEIGHTS_BYTES = 1 << 30
-"""Longer weights are refused, and not even fetched from a stranger."""
 
 # In a wheel the cards lie inside the package, in a checkout beside it.
 _PACKAGE = Path(__file__).parent
@@ -81,6 +89,7 @@ def locate(
     name: str,
     source: str = "auto",
     *,
+    files: Collection[str] = FILES,
     cache: Path | None = None,
     report: Report = lambda arrived: None,
 ) -> Located:
@@ -89,35 +98,41 @@ def locate(
     Arguments:
         name: A registered name, `local-dir:PATH` or `hf-hub:user/repo@revision`.
         source: Of a registered name: "hub", "shipped", or "auto" for the first that has it.
+        files: Those that are needed; of a stranger's model never more than `manifest.USED`.
         cache: The Hub's cache; the user's unless given.
         report: Is told of the bytes as they arrive.
 
     Raises:
         UnknownNameError: If there is no such model.
         WeightsError: If it has no weights, or they are not those published.
+        ConfigError: If a stranger's configuration is not valid.
         HubError: If only the Hub may have it, and does not give it.
         OutputError: If the cache cannot be written.
     """
     cache = cache or hub_cache()
     if name.startswith(LOCAL):
-        return Located(_checked_folder(name.removeprefix(LOCAL)), "local-dir")
+        folder = _checked_folder(name.removeprefix(LOCAL))
+        check_stranger(folder)
+        return Located(folder, "local-dir")
     if name.startswith(HUB):
-        return _from_address(parse_address(name), cache, report)
+        return _from_address(parse_address(name), files, cache, report)
     short, published = published_model(name)
-    place = _place(name, short, published, source, cache)
+    place = _place(name, short, published, source, files, cache)
     copy = cached(short, cache)
     if place == "cache" and copy:
         return Located(copy, "cache", published.commit)
     if place == "hub" and published.commit:
         try:
-            folder = _fetch_pinned(published, published.commit, cache, report)
+            last = source == "hub" or shipped(short) is None
+            patience = None if last else hub_client.PATIENCE
+            folder = _fetch_pinned(published, published.commit, files, cache, report, patience)
             return Located(folder, "hub", published.commit)
         except (HubError, OutputError) as error:
-            if source == "hub" or shipped(short) is None:
+            if last:
                 raise
             damage = f"{copy} is damaged or not complete, and " if copy else ""
             log.warning(f"{damage}{error}; using the copy that ships with drawzoo")
-    return Located(_verified_shipped(short, published), "shipped")
+    return Located(_verified_shipped(short, published, files), "shipped")
 
 
 class Preview(NamedTuple):
@@ -130,7 +145,13 @@ class Preview(NamedTuple):
     """To be fetched; None if the Hub does not say."""
 
 
-def preview(name: str, source: str = "auto", *, cache: Path | None = None) -> Preview:
+def preview(
+    name: str,
+    source: str = "auto",
+    *,
+    files: Collection[str] = FILES,
+    cache: Path | None = None,
+) -> Preview:
     """What `locate` would do; it fetches nothing, and asks the Hub only about an `hf-hub:` one.
 
     Raises:
@@ -146,18 +167,18 @@ def preview(name: str, source: str = "auto", *, cache: Path | None = None) -> Pr
         repository, revision = parse_address(name)
         commit = _commit(repository, revision, cache)
         folder = snapshot(repository, commit, cache)
-        missing = [file for file in (CONFIG, WEIGHTS) if not (folder / file).is_file()]
+        missing = [file for file in USED if file in files and not (folder / file).is_file()]
         sizes = [hub_client.size_of(repository, commit, file) for file in missing]
         known = [size for size in sizes if size is not None]
         whole = sum(known) if len(known) == len(sizes) else None
         return Preview("hub" if missing else "cache", repository, commit, whole)
     short, published = published_model(name)
-    place = _place(name, short, published, source, cache)
+    place = _place(name, short, published, source, files, cache)
     bytes_ = 0
     if place == "hub" and published.commit:
         folder = snapshot(published.repository, published.commit, cache)
-        files = published.files.items()
-        bytes_ = sum(pin.bytes for file, pin in files if mismatch(folder / file, pin))
+        pins = _pins(published, files)
+        bytes_ = sum(pin.bytes for file, pin in pins.items() if mismatch(folder / file, pin))
     return Preview(place, published.repository, published.commit, bytes_)
 
 
@@ -185,7 +206,7 @@ def copy_to(folder: Path, target: Path, name: str) -> Path:
         raise OutputError(
             f"cannot make the folder {own}: {error.strerror}; choose another"
         ) from error
-    for file in (CONFIG, WEIGHTS) if strange else published_model(name)[1].files:
+    for file in USED if strange else published_model(name)[1].files:
         write_atomic(own / file, (folder / file).read_bytes())
     if not strange:
         verify(own, published_model(name)[1])
@@ -261,13 +282,20 @@ def published_model(name: str) -> tuple[str, Published]:
     return short, manifest()[short]
 
 
-def _place(name: str, short: str, published: Published, source: str, cache: Path) -> Source:
+def _pins(published: Published, files: Collection[str]) -> dict[str, Pin]:
+    """The pins of those files that are needed."""
+    return {file: pin for file, pin in published.files.items() if file in files}
+
+
+def _place(
+    name: str, short: str, published: Published, source: str, files: Collection[str], cache: Path
+) -> Source:
     """Where a published model is to come from."""
     if source == "shipped":
         return "shipped"
     if folder := cached(short, cache):
         with contextlib.suppress(WeightsError):
-            verify(folder, published)
+            verify(folder, published, files)
             return "cache"
     if published.commit:
         return "hub"
@@ -284,33 +312,59 @@ def _commit(repository: str, revision: str, cache: Path) -> str:
     return commit
 
 
-def _from_address(address: Address, cache: Path, report: Report) -> Located:
+def _from_address(address: Address, files: Collection[str], cache: Path, report: Report) -> Located:
     repository = address.repository
     commit = _commit(repository, address.revision, cache)
     for published in manifest().values():
         if (published.repository, published.commit) == (repository, commit):
-            return Located(_fetch_pinned(published, commit, cache, report), "hub", commit)
-    # The configuration is read before anything that could be long is fetched.
+            folder = _fetch_pinned(published, commit, files, cache, report)
+            return Located(folder, "hub", commit)
     folder = snapshot(repository, commit, cache)
-    for file, limit in ((CONFIG, MAX_JSON_BYTES), (WEIGHTS, MAX_WEIGHTS_BYTES)):
-        if not (folder / file).is_file():
+    for file in USED:
+        if file in files and not (folder / file).is_file():
+            limit = MAX_JSON_BYTES if file == CONFIG else _weights_limit(folder, address, commit)
             hub_client.fetch(repository, commit, file, cache, limit=limit, report=report)
-        if file == CONFIG:
-            decode((folder / file).read_bytes(), ModelConfig, f"{repository} {CONFIG}")
+        # The configuration is read before anything that could be long is fetched.
+        check_stranger(folder)
     return Located(folder, "hub", commit)
 
 
-def _fetch_pinned(published: Published, commit: str, cache: Path, report: Report) -> Path:
+def _weights_limit(folder: Path, address: Address, commit: str) -> int:
+    """The bytes that a stranger's weights may have, by the configuration that is there."""
+    size = hub_client.size_of(address.repository, commit, WEIGHTS)
+    if size is not None:
+        check_size(f"{WEIGHTS} of {address.repository}", size, read_config(folder))
+        if size <= CHEAP_BYTES:
+            return CHEAP_BYTES
+    from drawzoo.weights import weights_bytes
+
+    return weights_bytes(folder) + MAX_JSON_BYTES
+
+
+def _fetch_pinned(
+    published: Published,
+    commit: str,
+    files: Collection[str],
+    cache: Path,
+    report: Report,
+    patience: float | None = None,
+) -> Path:
     """The folder of the files of a commit, each as pinned; what differs is fetched once more."""
     folder = snapshot(published.repository, commit, cache)
-    for file, expected in published.files.items():
+    for file, expected in _pins(published, files).items():
         path = folder / file
         if path.exists() and mismatch(path, expected):
             _discard(path, cache)
         for _ in range(2):
             if not path.exists():
                 hub_client.fetch(
-                    published.repository, commit, file, cache, limit=expected.bytes, report=report
+                    published.repository,
+                    commit,
+                    file,
+                    cache,
+                    limit=expected.bytes,
+                    report=report,
+                    patience=patience,
                 )
             if (problem := mismatch(path, expected)) is None:
                 break
@@ -340,7 +394,7 @@ def _checked_folder(text: str) -> Path:
     if not folder.is_dir():
         raise WeightsError(f"there is no folder {folder}")
     root = os.path.realpath(folder)
-    for file in (CONFIG, WEIGHTS):
+    for file in USED:
         path = folder / file
         # Unlike Path.resolve, realpath does not stumble over a link to itself.
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
@@ -350,9 +404,9 @@ def _checked_folder(text: str) -> Path:
     return folder
 
 
-def _verified_shipped(name: str, published: Published) -> Path:
+def _verified_shipped(name: str, published: Published, files: Collection[str]) -> Path:
     folder = shipped(name)
     if folder is None:
         raise WeightsError(f"this installation does not ship the weights of {name}; reinstall it")
-    verify(folder, published)
+    verify(folder, published, files)
     return folder

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,9 @@ __all__ = ["ABOUT", "PATIENCE", "Report", "fetch", "hub_errors", "resolve", "siz
 
 PATIENCE = 4.0
 """Seconds in which the Hub must give its first answer."""
+
+CHUNK = 4096
+"""Bytes after which progress is told; at 1 kB/s that is as often as `PATIENCE` asks for."""
 
 Report = Callable[[int], None]
 """Is told the number of bytes that have just arrived."""
@@ -74,7 +79,14 @@ def size_of(repository: str, commit: str, file: str) -> int | None:
 
 
 def fetch(
-    repository: str, commit: str, file: str, cache: Path, *, limit: int, report: Report
+    repository: str,
+    commit: str,
+    file: str,
+    cache: Path,
+    *,
+    limit: int,
+    report: Report,
+    patience: float | None = None,
 ) -> Path:
     """Brings one file at a full commit into the Hub's cache. What it holds is not checked here.
 
@@ -85,6 +97,8 @@ def fetch(
         cache: The cache's folder.
         limit: The bytes it may have.
         report: Is told of the bytes as they arrive.
+        patience: Seconds without a byte after which to give up, for those who have another copy.
+            The client's own patience is a minute, and all there is unless given.
 
     Returns:
         The path in the cache.
@@ -99,18 +113,26 @@ def fetch(
     size = size_of(repository, commit, file)
     if size is not None and size > limit:
         raise _too_long(repository, commit, file, limit)
-    with hub_errors(repository, commit, file):
-        path = Path(
-            hf_hub_download(
-                repository,
-                file,
-                revision=commit,
-                cache_dir=cache,
-                token=False,
-                tqdm_class=_counter(limit, report, _too_long(repository, commit, file, limit)),
-                **ABOUT,
+    pulse = _Pulse()
+    too_long = _too_long(repository, commit, file, limit)
+
+    def download() -> Path:
+        # Within the thread: one that is given up on keeps quiet as well.
+        with hub_errors(repository, commit, file):
+            return Path(
+                hf_hub_download(
+                    repository,
+                    file,
+                    revision=commit,
+                    cache_dir=cache,
+                    token=False,
+                    tqdm_class=_counter(limit, report, too_long, pulse),
+                    **ABOUT,
+                )
             )
-        )
+
+    with hub_errors(repository, commit, file), _small_chunks():
+        path = download() if patience is None else _within(patience, download, pulse)
     if path.parent.name != commit:
         raise HubError(
             f"{repository}: asked for commit {commit}, the Hub answered with "
@@ -213,8 +235,39 @@ def _too_long(repository: str, commit: str, file: str, limit: int) -> WeightsErr
     )
 
 
-def _within(seconds: float, call: Callable[[], T]) -> T:
-    """The result of `call`, or `TimeoutError`: a name server, too, may keep silent for minutes."""
+@functools.cache
+def _client_chunk() -> int:
+    from huggingface_hub import constants
+
+    return constants.DOWNLOAD_CHUNK_SIZE
+
+
+@contextlib.contextmanager
+def _small_chunks() -> Iterator[None]:
+    """Lets the client tell of bytes as they arrive; by itself it does so once in 10 MiB."""
+    from huggingface_hub import constants
+
+    constants.DOWNLOAD_CHUNK_SIZE = min(_client_chunk(), CHUNK)
+    try:
+        yield
+    finally:
+        constants.DOWNLOAD_CHUNK_SIZE = _client_chunk()
+
+
+class _Pulse:
+    """When the last sign of life came, and whether anybody still waits for the next."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+        self.awaited = True
+
+
+def _within(seconds: float, call: Callable[[], T], pulse: _Pulse | None = None) -> T:
+    """The result of `call`, or `TimeoutError` after so long without one, or without a pulse.
+
+    The client's own limits do not do: a name server, too, may keep silent for minutes.
+    """
+    pulse = pulse or _Pulse()
     answers: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue()
 
     def run() -> None:
@@ -225,16 +278,20 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
     # A daemon does not keep the process from ending, as a pool's thread would.
     threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    while True:
+        left = pulse.last + seconds - time.monotonic()
+        if left <= 0:
+            pulse.awaited = False
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        with contextlib.suppress(queue.Empty):
+            result, error = answers.get(timeout=left)
+            break
     if error is not None:
         raise error
     return result  # type: ignore[return-value]
 
 
-def _counter(limit: int, report: Report, excess: Exception) -> type[Any]:
+def _counter(limit: int, report: Report, excess: Exception, pulse: _Pulse) -> type[Any]:
     """A progress bar for the client that shows nothing, counts, and ends what is too long."""
     from huggingface_hub.utils.tqdm import tqdm
 
@@ -246,6 +303,9 @@ def _counter(limit: int, report: Report, excess: Exception) -> type[Any]:
             self.silent = str(options.get("desc")).endswith("downloading bytes")
 
         def update(self, n: float | None = 1) -> None:
+            pulse.last = time.monotonic()
+            if not pulse.awaited:
+                raise TimeoutError
             if self.silent:
                 return
             self.arrived += int(n or 0)

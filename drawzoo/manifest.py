@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,15 @@ from drawzoo.files import write_atomic
 __all__ = [
     "CARD",
     "CONFIG",
+    "CURVE",
+    "DRAWING",
     "FILES",
     "MANIFEST",
+    "PICTURES",
+    "REQUIRED",
+    "SAMPLES",
+    "TRAINING",
+    "USED",
     "WEIGHTS",
     "Figure",
     "Pin",
@@ -29,6 +37,7 @@ __all__ = [
     "manifest",
     "mismatch",
     "pin",
+    "pins",
     "read_manifest",
     "verify",
     "write_manifest",
@@ -40,8 +49,21 @@ CARD = "README.md"
 MANIFEST = Path(__file__).with_name("manifest.json")
 """The manifest of this version."""
 
-FILES = (CONFIG, WEIGHTS, CARD)
-"""The files of a published model; no other is ever fetched or read."""
+TRAINING = "training.json"
+SAMPLES = "samples.png"
+DRAWING = "drawing.gif"
+CURVE = "curve.png"
+
+USED = (CONFIG, WEIGHTS)
+"""The files that a model is loaded from."""
+
+PICTURES = (SAMPLES, DRAWING, CURVE)
+
+REQUIRED = (*USED, CARD)
+"""The files that every published model has."""
+
+FILES = (*REQUIRED, TRAINING, *PICTURES)
+"""The files that a published model may have; no other is ever fetched or read."""
 
 
 class Pin(Config, frozen=True):
@@ -99,6 +121,11 @@ def pin(path: Path) -> Pin:
         return Pin(sha256=digest, bytes=file.tell())
 
 
+def pins(folder: Path) -> dict[str, Pin]:
+    """The pins of the publishable files in a model's folder, as they are on the disk."""
+    return {file: pin(folder / file) for file in FILES if (folder / file).is_file()}
+
+
 def mismatch(path: Path, expected: Pin) -> str | None:
     """What is wrong with a file, with what was expected and found; None if it is as pinned."""
     try:
@@ -113,12 +140,17 @@ def mismatch(path: Path, expected: Pin) -> str | None:
     )
 
 
-def verify(folder: Path, published: Published) -> None:
-    """Checks every file of a model's folder against the manifest.
+def verify(folder: Path, published: Published, files: Collection[str] = FILES) -> None:
+    """Checks files of a model's folder against the manifest.
+
+    Arguments:
+        folder: The folder.
+        published: What the files should be.
+        files: Which of the published ones; all of them unless given.
 
     Raises:
         WeightsError: If one is missing or differs, with what was expected and found.
     """
     for name, expected in published.files.items():
-        if problem := mismatch(folder / name, expected):
+        if name in files and (problem := mismatch(folder / name, expected)):
             raise WeightsError(problem)

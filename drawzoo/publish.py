@@ -1,9 +1,8 @@
-"""Publishing a model on the Hub: card, configuration and weights, in one commit."""
+"""Publishing a model on the Hub: card, pictures, configuration and weights, in one commit."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -11,15 +10,14 @@ from typing import NamedTuple
 import msgspec
 
 from drawzoo import __version__
+from drawzoo.cards import keep_notes
 from drawzoo.errors import WeightsError
 from drawzoo.hub import shipped
 from drawzoo.hub_client import ABOUT, hub_errors
 from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, Pin, Published, mismatch, read_manifest
 from drawzoo.weights import read_model
 
-__all__ = ["Candidate", "Publication", "candidate", "keep_notes", "publish"]
-
-_NOTES = re.compile(r"<!-- notes -->.*?<!-- /notes -->", re.DOTALL)
+__all__ = ["Candidate", "Publication", "candidate", "publish"]
 
 
 class Candidate(NamedTuple):
@@ -97,40 +95,25 @@ def publish(
         head = api.model_info(repository).sha
         ours = (model.folder / CARD).read_text(encoding="utf-8")
         card = keep_notes(ours, _old_card(repository, head)).encode()
-        contents = {file: (model.folder / file).read_bytes() for file in (CONFIG, WEIGHTS)}
-        contents[CARD] = card
+        there = [file for file in FILES if (model.folder / file).is_file()]
+        contents = {file: (model.folder / file).read_bytes() for file in there} | {CARD: card}
         commit = api.create_commit(
             repository,
-            [CommitOperationAdd(file, contents[file]) for file in FILES],
+            [CommitOperationAdd(file, content) for file, content in contents.items()],
             commit_message=f"{model.name}, by drawzoo {__version__}",
             # Whoever else changes the repository now makes this fail instead of being undone.
             parent_commit=head,
             create_pr=create_pr,
         )
     pins = {
-        file: Pin(sha256=hashlib.sha256(contents[file]).hexdigest(), bytes=len(contents[file]))
-        for file in FILES
+        file: Pin(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+        for file, content in contents.items()
     }
     entry = msgspec.structs.replace(
         model.entry, repository=repository, commit=commit.oid, files=pins
     )
     url = commit.pr_url or commit.commit_url
     return Publication(entry, card, commit.oid != head, url)
-
-
-def keep_notes(card: str, old: str) -> str:
-    r"""`card` with the notes of the `old` one, in the place that it has for them or at the end.
-
-    Example:
-        >>> keep_notes("# New", "# Old <!-- notes -->by hand<!-- /notes -->")
-        '# New\n\n<!-- notes -->by hand<!-- /notes -->\n'
-    """
-    notes = _NOTES.search(old)
-    if notes is None:
-        return card
-    if _NOTES.search(card):
-        return _NOTES.sub(lambda _: notes[0], card, count=1)
-    return f"{card.rstrip()}\n\n{notes[0]}\n"
 
 
 def _old_card(repository: str, commit: str | None) -> str:

@@ -13,8 +13,9 @@ from drawzoo.registry import registry
 if TYPE_CHECKING:
     from drawzoo.components import Component, Sizes
     from drawzoo.model import Draw
+    from drawzoo.registry import Entry
 
-__all__ = ["build", "list_models", "load", "model_config"]
+__all__ = ["build", "component_entry", "list_models", "load", "model_config"]
 
 
 MAX_PARAMETERS = 2 * 10**9
@@ -108,17 +109,26 @@ def load(name: str) -> Draw:
         torch.Size([2, 1, 28, 28])
     """
     from drawzoo.hub import locate
+    from drawzoo.manifest import USED
+
+    # Before torch is imported: what is refused here is refused at once.
+    folder = locate(name, files=USED).folder
+
     from drawzoo.weights import read_model
 
-    return read_model(locate(name).folder)
+    return read_model(folder)
 
 
-def _component(
-    kind: str, base: type[Component], part: ComponentConfig, sizes: Sizes
-) -> tuple[Any, ComponentConfig]:
+def component_entry(kind: str, part: ComponentConfig) -> Entry:
+    """Where a component is registered; needs no torch.
+
+    Raises:
+        UnknownNameError: If it is not registered.
+        PluginError: If the plugin that gives it is not installed.
+    """
     name = f"{part.plugin}:{part.name}" if part.plugin else part.name
     try:
-        entry = registry().find(kind, name)
+        return registry().find(kind, name)
     except UnknownNameError as error:
         if part.plugin is None:
             raise
@@ -130,10 +140,16 @@ def _component(
             f"the {kind} {part.name!r} comes from the plugin {part.plugin}, which is not "
             f"installed; install it: pip install {part.plugin}"
         ) from error
+
+
+def _component(
+    kind: str, base: type[Component], part: ComponentConfig, sizes: Sizes
+) -> tuple[Any, ComponentConfig]:
+    entry = component_entry(kind, part)
     component = entry.load()
     if not (isinstance(component, type) and issubclass(component, base)):
         raise PluginError(
-            f"{kind} {name!r} of {entry.distribution} is no drawzoo.{base.__name__} class"
+            f"{kind} {part.name!r} of {entry.distribution} is no drawzoo.{base.__name__} class"
         )
     config = convert(part.config, component.Config, f"{kind} {part.name}")
     filled = ComponentConfig(name=part.name, plugin=entry.distribution, config=to_dict(config))

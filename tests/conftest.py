@@ -121,7 +121,7 @@ def models(monkeypatch, loopback, tiny, tmp_path):
     from drawzoo import hub, manifest
     from drawzoo.config import override
     from drawzoo.figures import BoundFigure
-    from drawzoo.manifest import CARD, FILES, Published, pin
+    from drawzoo.manifest import CARD, CURVE, DRAWING, SAMPLES, TRAINING, Published, pins
     from drawzoo.weights import write_model
 
     path, folders = tmp_path / "manifest.json", {}
@@ -133,6 +133,8 @@ def models(monkeypatch, loopback, tiny, tmp_path):
         model = drawzoo.build(config)
         write_model(folder, model.config, model.state_dict())
         (folder / CARD).write_text(f"# {name}\n")
+        for file in (TRAINING, SAMPLES, DRAWING, CURVE):
+            (folder / file).write_bytes(f"{file} of {name}".encode())
         figure = BoundFigure(
             model=name,
             dataset="mnist",
@@ -150,7 +152,7 @@ def models(monkeypatch, loopback, tiny, tmp_path):
             repository=f"user/{name}",
             commit=loopback.commit(f"user/{name}", files),
             parameters=1,
-            files={file: pin(folder / file) for file in FILES},
+            files=pins(folder),
             figures=[figure],
         )
         manifest.write_manifest(path, name, published)

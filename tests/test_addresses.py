@@ -6,6 +6,7 @@ import pytest
 from loopback import TOKEN
 
 from drawzoo import hub, hub_client
+from drawzoo.config import encode
 from drawzoo.errors import ConfigError, HubError, UnknownNameError, WeightsError
 from drawzoo.hub import locate, parse_address
 from drawzoo.manifest import CONFIG, WEIGHTS, Published, pin
@@ -119,12 +120,29 @@ class TestAddress:
 
     @pytest.mark.parametrize("file", [CONFIG, WEIGHTS])
     def test_giant_files_are_not_fetched(self, monkeypatch, loopback, folder, file):
-        monkeypatch.setattr(hub, "MAX_WEIGHTS_BYTES", 2 << 20)
+        monkeypatch.setattr(hub, "CHEAP_BYTES", 1 << 20)
         loopback.commit("a/b", contents(folder) | {file: bytes(3 << 20)})
         with pytest.raises(WeightsError, match="longer than") as error:
             locate("hf-hub:a/b")
         assert file in one_line(error)
         assert not [path for path in loopback.paths("GET") if file in path]
+
+    def test_weights_too_short_for_the_configuration_are_not_fetched(self, loopback, folder):
+        config = (folder / CONFIG).read_bytes().replace(b'"decoder": 4', b'"decoder": 60000')
+        loopback.commit("a/b", contents(folder) | {CONFIG: config})
+        with pytest.raises(WeightsError, match="does not fit config.json") as error:
+            locate("hf-hub:a/b")
+        one_line(error)
+        assert not [path for path in loopback.paths("GET") if WEIGHTS in path]
+
+    def test_configuration_alone(self, loopback, folder):
+        loopback.commit("a/b", contents(folder))
+        found = locate("hf-hub:a/b", files=(CONFIG,)).folder
+        assert [path.name for path in found.iterdir()] == [CONFIG]
+        assert sorted(path.name for path in locate("hf-hub:a/b").folder.iterdir()) == [
+            CONFIG,
+            WEIGHTS,
+        ]
 
     def test_configuration_is_read_before_weights_are_fetched(self, loopback, folder):
         loopback.commit("a/b", contents(folder) | {CONFIG: b'{"steps": 3, "steps": 4}'})
@@ -178,15 +196,19 @@ class TestAddress:
 
 
 class TestNamedFolder:
-    def test_folder(self, tmp_path):
+    def test_folder(self, tiny, tmp_path):
         folder = tmp_path / "a folder"
         with pytest.raises(WeightsError, match="no folder"):
             locate(f"local-dir:{folder}")
         folder.mkdir()
+        with pytest.raises(WeightsError, match="no model in"):
+            locate(f"local-dir:{folder}")
+        (folder / CONFIG).write_bytes(encode(tiny()))
         assert locate(f"local-dir:{folder}") == (folder, "local-dir", None)
 
-    def test_home_is_meant_by_a_tilde(self, monkeypatch, tmp_path):
+    def test_home_is_meant_by_a_tilde(self, monkeypatch, tiny, tmp_path):
         monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / CONFIG).write_bytes(encode(tiny()))
         assert locate("local-dir:~").folder == tmp_path
 
     @pytest.mark.parametrize("file", [CONFIG, WEIGHTS])

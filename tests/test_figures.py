@@ -28,7 +28,7 @@ from drawzoo.figures import (
     protocol,
     summary,
 )
-from drawzoo.manifest import CARD, FILES, WEIGHTS, Published, pin
+from drawzoo.manifest import CARD, WEIGHTS, Published, pins
 from drawzoo.quality.classifier import SHA256
 from drawzoo.weights import write_model
 
@@ -209,7 +209,7 @@ def record(folder, figures):
         repository=f"user/{NAME}",
         commit=None,
         parameters=1,
-        files={file: pin(folder / file) for file in FILES},
+        files=pins(folder),
         figures=figures,
     )
     manifest.write_manifest(manifest.MANIFEST, NAME, published)

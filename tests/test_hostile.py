@@ -209,7 +209,7 @@ def test_good_model_is_read(files, tmp_path, loopback):
 
 def test_sparse_file_of_the_size_asked_for(files, tmp_path):
     """The header agrees with the configuration, and the file is as long as it says."""
-    shape, count = [300_000, 1_000], 4 * 300_000 * 1_000
+    shape, count = [250_000, 1_000], 4 * 250_000 * 1_000
     raw = json.dumps({"x": {"dtype": "F32", "shape": shape, "data_offsets": [0, count]}}).encode()
     (tmp_path / CONFIG).write_bytes(files[CONFIG])
     with (tmp_path / WEIGHTS).open("wb") as file:

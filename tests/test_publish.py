@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 import drawzoo.publish
 from drawzoo import manifest
+from drawzoo.cards import keep_notes
 from drawzoo.hub import cached
 from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, pin, read_manifest
-from drawzoo.publish import keep_notes
 
 NAME = "draw-mnist"
 REPOSITORY = "user/new"

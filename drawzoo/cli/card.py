@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from drawzoo.cli.options import data_option
 
+if TYPE_CHECKING:
+    from drawzoo.training.record import TrainingRecord
+
 
 @click.command
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("model", metavar="RUN|MODEL")
 @click.option(
     "--cards",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -22,69 +26,132 @@ from drawzoo.cli.options import data_option
     "--manifest",
     "manifest_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A manifest.json to pin the files and figures in.",
+    help="The manifest.json to pin the files and figures in. [for MODEL the one of drawzoo]",
 )
+@click.option("--half", is_flag=True, help="Store the weights of RUN in 16 bits, half the bytes.")
+@click.option("--measure", is_flag=True, help="Measure figures of unchanged weights again.")
 @data_option
-def command(run: Path, cards: Path, manifest_path: Path | None, data: Path | None) -> None:
-    """Makes a folder to publish of a finished RUN: weights, configuration, and a card.
+def command(
+    model: str,
+    cards: Path,
+    manifest_path: Path | None,
+    half: bool,
+    measure: bool,
+    data: Path | None,
+) -> None:
+    """Makes a folder to publish of a finished RUN: weights, configuration, pictures and a card.
+
+    Of a MODEL that has such a folder, card and pictures are made again from what is in it.
 
     The card's figures are measured here, on the weights that go into the folder, on the test split
     with seed 0: every protocol that can be used with the model (see: drawzoo evaluate --help); iwae
-    with k=100 on the first 1,000 images. It takes some minutes.
+    with k=100 on the first 1,000 images. It takes some minutes. Figures that the manifest has of
+    the same weights are kept.
     """
     import functools
+    import tempfile
 
-    from drawzoo.cards import model_card
+    from drawzoo.cards import keep_notes, model_card
     from drawzoo.cli.progress import progress
-    from drawzoo.data.images import load_dataset
-    from drawzoo.errors import DrawzooError, TrainingError
+    from drawzoo.config import encode
+    from drawzoo.errors import OutputError, WeightsError
     from drawzoo.evaluation import measure_for_card
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.manifest import Published, pin, write_manifest
+    from drawzoo.manifest import (
+        CARD,
+        FILES,
+        MANIFEST,
+        TRAINING,
+        USED,
+        Published,
+        pins,
+        read_manifest,
+        write_manifest,
+    )
     from drawzoo.paths import data_root
     from drawzoo.registry import registry
+    from drawzoo.render.card import card_pictures
+    from drawzoo.training.record import read_record
+    from drawzoo.weights import read_model, write_model
+
+    run = Path(model) if Path(model).is_dir() else None
+    if run is None:
+        if half:
+            raise click.UsageError("--half is for a RUN; the weights of a MODEL stay as they are")
+        source = cards / registry().find("model", model).name
+        manifest_path = manifest_path or MANIFEST
+        if not source.is_dir():
+            raise WeightsError(f"there is no folder {source}; make it with: drawzoo card RUN")
+        record = read_record(source)
+    else:
+        source, record = run, _record(run, data)
+    for path in filter(None, (cards / CARD, manifest_path)):
+        check_writable(path)
+    trained = read_model(source)
+    name = trained.config.name
+    folder = cards / name
+    entry = read_manifest(manifest_path).get(name) if manifest_path else None
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    # All is made aside, so that a folder whose figures are being measured stays one model's.
+    with tempfile.TemporaryDirectory(dir=cards, prefix=f".{name}.") as made:
+        aside = Path(made)
+        if run:
+            write_model(aside, trained.config, trained.state_dict(), half=half)
+        else:
+            for file in USED:
+                write_atomic(aside / file, (folder / file).read_bytes())
+        # As it is in the file: 16 bits round.
+        trained = read_model(aside)
+        contents = {TRAINING: encode(record), **card_pictures(trained, record)}
+        for file, content in contents.items():
+            write_atomic(aside / file, content)
+        files = pins(aside)
+        if entry and not measure and all(entry.files[file] == files[file] for file in USED):
+            figures = entry.figures
+        else:
+            figures = measure_for_card(
+                trained,
+                data_root(data),
+                progress=lambda what: functools.partial(progress, what=f"{name} {what}"),
+            )
+        parameters = sum(parameter.numel() for parameter in trained.parameters())
+        card = model_card(
+            trained.config,
+            record,
+            summary=registry().find("model", name).summary,
+            parameters=parameters,
+            figures=figures,
+            files=files,
+        )
+        old = folder / CARD
+        notes = old.read_text(encoding="utf-8") if old.is_file() else ""
+        write_atomic(aside / CARD, keep_notes(card, notes).encode())
+        for file in FILES:
+            write_atomic(folder / file, (aside / file).read_bytes())
+    click.echo(folder)
+    if manifest_path:
+        files = pins(folder)
+        # A commit has the files that were published in it and no others.
+        known = entry or Published(f"drawzoo/{name}", None, parameters, {}, [])
+        commit = known.commit if known.files == files else None
+        published = Published(known.repository, commit, parameters, files, figures)
+        write_manifest(manifest_path, name, published)
+
+
+def _record(run: Path, data: Path | None) -> TrainingRecord:
+    """The record of a finished run."""
+    from drawzoo.data.images import load_dataset
+    from drawzoo.errors import TrainingError
+    from drawzoo.paths import data_root
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import read_log
-    from drawzoo.weights import CONFIG, WEIGHTS, read_model, write_model
+    from drawzoo.training.record import training_record
 
     checkpoint, log = read_checkpoint(run), read_log(run)
     if checkpoint is None or not log:
         raise TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
-    for path in filter(None, (cards / "README.md", manifest_path)):
-        check_writable(path)
-    model = read_model(run)
-    name, dataset = model.config.name, model.config.dataset
-    root = data_root(data)
-    train_images = len(load_dataset(dataset, "train", root).pixels)
-    figures = measure_for_card(
-        model,
-        root,
-        progress=lambda what: functools.partial(progress, what=f"{name} {what}"),
-    )
-    folder = cards / name
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DrawzooError(f"cannot make the folder {folder}: {error.strerror}") from error
-    write_model(folder, model.config, model.state_dict())
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    card = model_card(
-        checkpoint.config,
-        log,
-        summary=registry().find("model", name).summary,
-        parameters=parameters,
-        train_images=train_images,
-        figures=figures,
-        files={file: pin(folder / file) for file in (CONFIG, WEIGHTS)},
-    )
-    write_atomic(folder / "README.md", card.encode())
-    click.echo(folder)
-    if manifest_path:
-        published = Published(
-            repository=f"drawzoo/{name}",
-            commit=None,
-            parameters=parameters,
-            files={file: pin(folder / file) for file in (CONFIG, WEIGHTS, "README.md")},
-            figures=figures,
-        )
-        write_manifest(manifest_path, name, published)
+    images = load_dataset(checkpoint.config.model.dataset, "train", data_root(data))
+    return training_record(checkpoint.config, log, len(images.pixels))

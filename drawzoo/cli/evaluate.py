@@ -60,20 +60,23 @@ def command(
     import functools
     import json
 
+    from drawzoo.cli.loading import model_folder
+
+    if k is not None and protocol != "iwae":
+        raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
+    folders = [model_folder(name) for name in models]
+
     from drawzoo.cli.progress import progress
     from drawzoo.distributed import world
     from drawzoo.evaluation import measure
     from drawzoo.figures import facts, summary
     from drawzoo.paths import data_root
-    from drawzoo.zoo import load
+    from drawzoo.weights import read_model
 
-    if k is not None and protocol != "iwae":
-        raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
     check_device(device)
     with world(device) as (processes, device):
-        for name in models:
-            with processes.leader_first(device):
-                model = load(name).to(device)
+        for name, folder in zip(models, folders, strict=True):
+            model = read_model(folder).to(device)
             figure = measure(
                 model,
                 protocol,

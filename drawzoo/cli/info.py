@@ -23,14 +23,14 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.figures import Figure, summary
     from drawzoo.figures import facts as figure_facts
     from drawzoo.hub import HUB, LOCAL, cached, locate, shipped
-    from drawzoo.manifest import manifest
+    from drawzoo.manifest import CONFIG, manifest
     from drawzoo.registry import registry
     from drawzoo.zoo import model_config
 
     if model.startswith((LOCAL, HUB)):
-        from drawzoo.weights import read_config
+        from drawzoo.folder import read_config
 
-        folder, source, commit = locate(model)
+        folder, source, commit = locate(model, files=(CONFIG,))
         facts: dict[str, Any] = {"name": model, "source": source, "commit": commit}
         facts["config"] = to_dict(read_config(folder))
     else:

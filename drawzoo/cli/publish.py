@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Publishes a model on the Hub, and prints its entry for the manifest.
 
-    One commit has card, configuration and weights; if nothing changed, there is none. The token
-    is that of `hf auth login` or HF_TOKEN.
+    One commit has card, pictures, configuration and weights; if nothing changed, there is none. The
+    token is that of `hf auth login` or HF_TOKEN.
     """
     import json
 
@@ -45,7 +45,7 @@ def command(
     from drawzoo.cli.progress import progress
     from drawzoo.files import write_atomic
     from drawzoo.hub import parse_repository, shipped
-    from drawzoo.manifest import CARD, FILES, MANIFEST, read_manifest, write_manifest
+    from drawzoo.manifest import CARD, MANIFEST, pins, read_manifest, write_manifest
     from drawzoo.publish import candidate, publish
 
     single, many = model is not None and repo is not None, everything and namespace is not None
@@ -63,9 +63,8 @@ def command(
     for found, repository in progress(candidates, "publish"):
         if dry_run:
             entry = msgspec.structs.replace(found.entry, repository=repository, commit=None)
-            for file in FILES:
-                size = (found.folder / file).stat().st_size
-                click.echo(f"{repository}: {file}, {size:,} bytes", err=True)
+            for file, content in pins(found.folder).items():
+                click.echo(f"{repository}: {file}, {content.bytes:,} bytes", err=True)
         else:
             entry, card, changed, url = publish(
                 found, repository, private=private, create_pr=create_pr

@@ -68,6 +68,7 @@ def command(
     import sys
     import warnings
 
+    from drawzoo.cli.loading import model_folder
     from drawzoo.files import check_writable, write_atomic
 
     if out.is_dir() or not (out.suffix or out.exists()):
@@ -85,15 +86,16 @@ def command(
     # What cannot be written is said before anything is computed.
     for path in filter(None, (out, gif)):
         check_writable(path)
+    folder = model_folder(model)
 
     import torch
 
     from drawzoo.cli.options import check_device
     from drawzoo.render.grid import grid, png, roomy_scale
-    from drawzoo.zoo import load
+    from drawzoo.weights import read_model
 
     check_device(device)
-    loaded = load(model).to(device)
+    loaded = read_model(folder).to(device)
     if compile == "yes":
         from drawzoo.compilation import compile_sampling
 
@@ -133,17 +135,20 @@ def _shards(
 ) -> None:
     import functools
 
+    from drawzoo.cli.loading import model_folder
+
+    folder = model_folder(model)
+
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import progress
     from drawzoo.compilation import compile_sampling, sampling_pays
     from drawzoo.distributed import world
     from drawzoo.shards import write_shards
-    from drawzoo.zoo import load
+    from drawzoo.weights import read_model
 
     check_device(device)
     with world(device) as (processes, device):
-        with processes.leader_first(device):
-            loaded = load(model).to(device)
+        loaded = read_model(folder).to(device)
         if compile == "yes" or (compile == "auto" and sampling_pays(num // processes.size)):
             compile_sampling(loaded)
         write_shards(

@@ -59,7 +59,7 @@ def command(
     from drawzoo.cli.table import print_table
     from drawzoo.errors import WeightsError
     from drawzoo.hub import cached, published_model, shipped
-    from drawzoo.manifest import manifest, mismatch
+    from drawzoo.manifest import USED, manifest, mismatch
 
     found: list[tuple[str, Published, dict[str, Path]]] = []
     for name, published in map(published_model, models or manifest()):
@@ -73,6 +73,8 @@ def command(
             source: [
                 problem
                 for file, pin in published.files.items()
+                # To load a model brings no card and no pictures into the cache.
+                if source == "shipped" or file in USED or (folder / file).exists()
                 if (problem := mismatch(folder / file, pin))
             ]
             for source, folder in folders.items()

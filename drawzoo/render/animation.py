@@ -20,22 +20,26 @@ READ_COLOUR = (60, 160, 255)
 WRITE_COLOUR = (255, 60, 40)
 
 
-def gif(drawing: Drawing) -> bytes:
+def gif(drawing: Drawing, scale: int = SCALE) -> bytes:
     """An endless GIF: a frame for each step, and the finished drawing without windows.
 
     Each image has its own windows: what was read through is blue, what was written through red.
     A window's box spans its grid of filters and one σ beyond.
+
+    Arguments:
+        drawing: The drawings.
+        scale: Screen pixels for each pixel.
     """
     reads: Sequence[Window | None] = drawing.reads or [None] * len(drawing.images)
     writes: Sequence[Window | None] = drawing.writes or [None] * len(drawing.images)
     frames = []
     for images, read, write in zip(drawing.images, reads, writes, strict=True):
-        frame = grid(images, SCALE).convert("RGB")
+        frame = grid(images, scale).convert("RGB")
         for window, colour in ((read, READ_COLOUR), (write, WRITE_COLOUR)):
             if window is not None:
-                _outline(frame, window, colour, tuple(images.shape[2:]))
+                _outline(frame, window, colour, tuple(images.shape[2:]), scale)
         frames.append(frame)
-    frames.append(grid(drawing.images[-1], SCALE).convert("RGB"))
+    frames.append(grid(drawing.images[-1], scale).convert("RGB"))
     # One palette for all: grey levels and the two colours, so that nothing flickers.
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
@@ -60,15 +64,19 @@ def window_box(window: Window, index: int) -> tuple[float, float, float, float]:
 
 
 def _outline(
-    frame: Image.Image, window: Window, colour: tuple[int, int, int], shape: tuple[int, ...]
+    frame: Image.Image,
+    window: Window,
+    colour: tuple[int, int, int],
+    shape: tuple[int, ...],
+    scale: int,
 ) -> None:
-    height, width = (side * SCALE for side in shape)
+    height, width = (side * scale for side in shape)
     pen = ImageDraw.Draw(frame)
     across = columns(len(window.gx))
     for index in range(len(window.gx)):
         row, column = divmod(index, across)
         x0, y0 = PADDING + column * (width + PADDING), PADDING + row * (height + PADDING)
-        left, top, right, bottom = (round(edge * SCALE) for edge in window_box(window, index))
+        left, top, right, bottom = (round(edge * scale) for edge in window_box(window, index))
         # A window may reach beyond its canvas, but its outline must not enter the next one.
         left, right = (min(max(edge, 0), width - 1) for edge in (left, right))
         top, bottom = (min(max(edge, 0), height - 1) for edge in (top, bottom))

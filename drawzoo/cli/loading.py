@@ -1,0 +1,31 @@
+"""Finding a model for a command: whatever must be fetched shows a bar, whatever is wrong with a
+stranger's is told before torch is imported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drawzoo.cli.progress import download_progress
+from drawzoo.hub import HUB, locate, preview
+from drawzoo.manifest import USED
+
+__all__ = ["model_folder"]
+
+
+def model_folder(name: str) -> Path:
+    """The folder to load a model from, brought here if it must be; free of torch.
+
+    Arguments:
+        name: As for `drawzoo.load`.
+
+    Raises:
+        DrawzooError: As `drawzoo.hub.locate` does.
+    """
+    plan = preview(name, files=USED)
+    # What was just resolved is not resolved again: it could have moved.
+    exact = f"{HUB}{plan.repository}@{plan.commit}" if name.startswith(HUB) else name
+    if not plan.bytes and plan.source != "hub":
+        return locate(exact, files=USED).folder
+    with download_progress(name, plan.bytes) as report:
+        return locate(exact, files=USED, report=report).folder

@@ -1,0 +1,207 @@
+"""A model's folder, checked without torch: what a stranger put there is refused before the
+seconds and the memory that torch takes are spent on it.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from drawzoo.config import MAX_JSON_BYTES, Config, ModelConfig, convert, decode, parse_json
+from drawzoo.errors import ConfigError, WeightsError
+from drawzoo.manifest import CONFIG, WEIGHTS
+
+__all__ = [
+    "CHEAP_BYTES",
+    "HALF",
+    "MAX_WEIGHTS_BYTES",
+    "Header",
+    "TensorEntry",
+    "check_finite",
+    "check_size",
+    "check_stranger",
+    "read_config",
+    "read_header",
+]
+
+MAX_WEIGHTS_BYTES = 1 << 30
+"""Longer weights are refused."""
+
+CHEAP_BYTES = 64 << 20
+"""Up to this length a stranger's weights are fetched and looked into without torch; longer ones
+must first have the length that torch, whose import takes seconds, finds for the configuration."""
+
+HALF = {"format": "half"}
+"""How a file says that its floats are stored in 16 bits; models always compute in 32."""
+
+_Natural = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+_ITEM_BYTES = {"F32": 4, "F16": 2, "I64": 8}
+_NUMPY = {"F32": "<f4", "F16": "<f2"}
+_CHUNK = 1 << 20
+
+
+class TensorEntry(Config, frozen=True):
+    """What the header of a safetensors file says of a tensor.
+
+    Attributes:
+        dtype: F32, or in a file of half precision F16; whole numbers, I64, are counters.
+        shape: Its sides.
+        data_offsets: Its first byte after the header, and the one after its last.
+    """
+
+    dtype: Annotated[str, msgspec.Meta(max_length=8)]
+    shape: Annotated[list[_Natural], msgspec.Meta(max_length=8)]
+    data_offsets: tuple[_Natural, _Natural]
+
+
+class Header(NamedTuple):
+    """The header of a safetensors file."""
+
+    tensors: dict[str, TensorEntry]
+    floats: str
+    """The type of its floats; one that the file does not declare is a mistake or worse."""
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration in a model's folder.
+
+    Raises:
+        WeightsError: If there is none.
+        ConfigError: If it is not valid.
+    """
+    path = folder / CONFIG
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise WeightsError(
+            f"no model in {folder}: cannot read {CONFIG} ({error.strerror})"
+        ) from None
+    return decode(raw, ModelConfig, str(path))
+
+
+def read_header(path: Path) -> Header:
+    """The header of a safetensors file, once it agrees with the file's length.
+
+    Stricter than the format: no name twice, no gaps, one type of floats beside I64, a bounded
+    length.
+
+    Raises:
+        WeightsError: If it is anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > MAX_JSON_BYTES:
+                raise ValueError(f"a header of {size:,} bytes is too long")
+            data = parse_json(file.read(size), "header")
+        if not isinstance(data, dict):
+            raise ValueError("the header is no object")
+        floats = "F16" if data.pop("__metadata__", None) == HALF else "F32"
+        if not data:
+            raise ValueError("it holds no tensor")
+        entries = {name: convert(entry, TensorEntry, repr(name)) for name, entry in data.items()}
+        _check_layout(path, entries, floats, 8 + size)
+    except FileNotFoundError:
+        raise WeightsError(f"no weights in {path.parent}: {path.name} is missing") from None
+    except (ConfigError, ValueError, OSError) as error:
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}); get it again"
+        ) from None
+    return Header(entries, floats)
+
+
+def check_finite(path: Path, header: Header) -> None:
+    """Refuses weights with a value that is not finite; reads piece by piece.
+
+    Arguments:
+        path: The file.
+        header: As `read_header` gives it.
+
+    Raises:
+        WeightsError: If there is one, with the tensor's name.
+    """
+    import numpy as np
+
+    with path.open("rb") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+        for name, entry in header.tensors.items():
+            if entry.dtype != header.floats:
+                continue
+            first, after = entry.data_offsets
+            file.seek(start + first)
+            for at in range(first, after, _CHUNK):
+                values = np.frombuffer(file.read(min(_CHUNK, after - at)), _NUMPY[header.floats])
+                if not np.isfinite(values).all():
+                    raise WeightsError(
+                        f"{path}: {name} holds values that are not finite; get it again"
+                    )
+
+
+def check_stranger(folder: Path) -> None:
+    """Refuses a folder in which something is wrong that can be seen without torch.
+
+    What is not there is not looked for. Whether the tensors are those of the components is seen
+    when they are loaded.
+
+    Raises:
+        ConfigError: If the configuration is not valid.
+        UnknownNameError: If a component is not registered.
+        PluginError: If a component's plugin is not installed.
+        WeightsError: If there is no configuration, or the weights are damaged or too short.
+    """
+    from drawzoo.zoo import component_entry
+
+    config = read_config(folder)
+    for kind in ("reader", "encoder", "writer"):
+        component_entry(kind, getattr(config, kind))
+    path = folder / WEIGHTS
+    if path.exists():
+        header, size = read_header(path), path.stat().st_size
+        check_size(path, size, config)
+        if size <= CHEAP_BYTES:
+            check_finite(path, header)
+
+
+def check_size(where: Any, size: int, config: ModelConfig) -> None:
+    """Refuses weights that are too short for what every model of that configuration has.
+
+    Arguments:
+        where: What to call the weights in the error.
+        size: Their bytes.
+        config: The configuration.
+
+    Raises:
+        WeightsError: If they are.
+    """
+    # The canvas, the biases, and the decoder's recurrent and input matrices (eq. 6).
+    decoder = 4 * config.decoder * (config.decoder + config.latent)
+    # Of half precision.
+    least = 2 * (math.prod(config.image) + decoder)
+    if size < least:
+        raise WeightsError(
+            f"{where} does not fit {CONFIG}: {size:,} bytes, and the canvas and the decoder alone "
+            f"have {least:,}"
+        )
+
+
+def _check_layout(path: Path, entries: dict[str, TensorEntry], floats: str, start: int) -> None:
+    length = path.stat().st_size
+    if length > MAX_WEIGHTS_BYTES:
+        raise ValueError(f"{length:,} bytes are more than the {MAX_WEIGHTS_BYTES:,} that are read")
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        if entry.dtype not in (floats, "I64"):
+            raise WeightsError(
+                f"{path} does not fit {CONFIG}: {name[:100]} is {entry.dtype} {entry.shape}, "
+                f"expected {floats} or, of whole numbers, I64"
+            )
+        first, after = entry.data_offsets
+        if first != end or after - first != math.prod(entry.shape) * _ITEM_BYTES[entry.dtype]:
+            raise ValueError(f"the bytes of {name!r} are not where its shape and the others say")
+        end = after
+    if length != start + end:
+        raise ValueError(f"{length:,} bytes, and by its header {start + end:,}")

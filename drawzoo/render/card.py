@@ -1,0 +1,63 @@
+"""The pictures of a model's card."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib.figure import Figure
+
+from drawzoo.manifest import CURVE, DRAWING, SAMPLES
+from drawzoo.model import Draw, Drawing
+from drawzoo.render.animation import gif
+from drawzoo.render.grid import grid, png
+from drawzoo.render.plots import DPI, finish
+from drawzoo.training.record import TrainingRecord
+
+__all__ = ["card_pictures"]
+
+SAMPLE_NUM, DRAWN_NUM = 64, 16
+SCALE = 2
+MOST_FRAMES = 12
+"""Steps in the animation; of more, that many are chosen."""
+BLUE, ORANGE = "#4878a8", "#d0743c"
+
+
+def card_pictures(model: Draw, record: TrainingRecord) -> dict[str, bytes]:
+    """File name → picture: samples of seed 0, some of them step by step, the training's course."""
+    samples = model.sample(SAMPLE_NUM, generator=torch.Generator().manual_seed(0))
+    # The first images of the same seed are the same drawings.
+    drawing = model.draw(DRAWN_NUM, generator=torch.Generator().manual_seed(0))
+    return {
+        SAMPLES: png(grid(samples, SCALE)),
+        DRAWING: gif(_thinned(drawing), SCALE),
+        CURVE: _curve(record),
+    }
+
+
+def _thinned(drawing: Drawing) -> Drawing:
+    steps = len(drawing.images)
+    if steps <= MOST_FRAMES:
+        return drawing
+    shown = [round(i * (steps - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)]
+    reads, writes = (
+        windows and [windows[step] for step in shown] for windows in (drawing.reads, drawing.writes)
+    )
+    return Drawing(drawing.canvases[shown], drawing.images[shown], reads, writes)
+
+
+def _curve(record: TrainingRecord) -> bytes:
+    """The bound and its KL on the training images."""
+    figure = Figure(figsize=(6.4, 3.6), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [point.epoch for point in record.log]
+    nats = [point.nats for point in record.log]
+    axes.plot(epochs, nats, color=BLUE, lw=1.5, label="bound")
+    axes.plot(epochs, [p.kl for p in record.log], color=ORANGE, lw=1.5, label="KL, a part of it")
+    axes.set_xlim(left=0)
+    # The first steps, far above all others, would press the rest flat.
+    axes.set_ylim(0, 1.1 * max(nats[len(nats) // 20 :]))
+    axes.set_xlabel("passes over the training images")
+    axes.set_ylabel("nats per image")
+    axes.set_title("Training", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return finish(figure, chart=True)
