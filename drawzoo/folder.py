@@ -16,6 +16,7 @@ from drawzoo.manifest import CONFIG, WEIGHTS
 
 __all__ = [
     "CHEAP_BYTES",
+    "COMPONENTS",
     "HALF",
     "MAX_WEIGHTS_BYTES",
     "Header",
@@ -23,6 +24,7 @@ __all__ = [
     "check_finite",
     "check_size",
     "check_stranger",
+    "engine_shapes",
     "read_config",
     "read_header",
 ]
@@ -33,6 +35,11 @@ MAX_WEIGHTS_BYTES = 1 << 30
 CHEAP_BYTES = 64 << 20
 """Up to this length a stranger's weights are fetched and looked into without torch; longer ones
 must first have the length that torch, whose import takes seconds, finds for the configuration."""
+
+MAX_DEPTH = 8
+"""Of the settings of a stranger's component."""
+
+COMPONENTS = ("reader", "encoder", "writer")
 
 HALF = {"format": "half"}
 """How a file says that its floats are stored in 16 bits; models always compute in 32."""
@@ -144,8 +151,8 @@ def check_finite(path: Path, header: Header) -> None:
 def check_stranger(folder: Path) -> None:
     """Refuses a folder in which something is wrong that can be seen without torch.
 
-    What is not there is not looked for. Whether the tensors are those of the components is seen
-    when they are loaded.
+    What is not there is not looked for. Whether the tensors of the components are theirs is seen
+    when they are loaded: only their own code knows.
 
     Raises:
         ConfigError: If the configuration is not valid.
@@ -156,11 +163,17 @@ def check_stranger(folder: Path) -> None:
     from drawzoo.zoo import component_entry
 
     config = read_config(folder)
-    for kind in ("reader", "encoder", "writer"):
-        component_entry(kind, getattr(config, kind))
+    for kind in COMPONENTS:
+        part = getattr(config, kind)
+        component_entry(kind, part)
+        if _is_deep(part.config, MAX_DEPTH):
+            raise ConfigError(
+                f"{folder / CONFIG}: the settings of {kind} {part.name} are nested too deep"
+            )
     path = folder / WEIGHTS
     if path.exists():
         header, size = read_header(path), path.stat().st_size
+        _check_engine(path, header, config)
         check_size(path, size, config)
         if size <= CHEAP_BYTES:
             check_finite(path, header)
@@ -186,6 +199,47 @@ def check_size(where: Any, size: int, config: ModelConfig) -> None:
             f"{where} does not fit {CONFIG}: {size:,} bytes, and the canvas and the decoder alone "
             f"have {least:,}"
         )
+
+
+def engine_shapes(config: ModelConfig) -> dict[str, tuple[int | None, ...]]:
+    """Shapes of the tensors that are not the components'; None where the encoder decides."""
+    units, latent = config.decoder, config.latent
+    return {
+        "initial_canvas": tuple(config.image),
+        "posterior.weight": (2 * latent, None),
+        "posterior.bias": (2 * latent,),
+        "decoder.initial": (2, units),
+        "decoder.gates.weight": (4 * units, latent + units),
+        "decoder.gates.bias": (4 * units,),
+    }
+
+
+def _check_engine(path: Path, header: Header, config: ModelConfig) -> None:
+    """Refuses weights that lack a tensor of the engine, or have one that is nobody's."""
+    expected = engine_shapes(config)
+    for name in header.tensors:
+        if name not in expected and name.partition(".")[0] not in COMPONENTS:
+            raise WeightsError(f"{path} does not fit {CONFIG}: {name[:100]} is not expected")
+    for name, sides in expected.items():
+        if name not in header.tensors:
+            raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {name}")
+        shape = header.tensors[name].shape
+        fits = len(shape) == len(sides) and all(
+            wanted in (None, found) for wanted, found in zip(sides, shape, strict=True)
+        )
+        if not fits:
+            text = ", ".join("any" if side is None else str(side) for side in sides)
+            raise WeightsError(
+                f"{path} does not fit {CONFIG}: {name} is {header.floats} {shape}, "
+                f"expected {header.floats} [{text}]"
+            )
+
+
+def _is_deep(data: Any, levels: int) -> bool:
+    if not isinstance(data, dict | list):
+        return False
+    inner = data.values() if isinstance(data, dict) else data
+    return levels == 0 or any(_is_deep(item, levels - 1) for item in inner)
 
 
 def _check_layout(path: Path, entries: dict[str, TensorEntry], floats: str, start: int) -> None:

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -188,7 +189,7 @@ class TestErrors:
             (["evaluate", "draw-mnits"], 4, "did you mean draw-mnist"),
             (["evaluate", "draw-mnist", "--protocol", "bond"], 2, "bound"),
             (["evaluate", "draw-mnist", "--device", "nowhere"], 3, "--device nowhere"),
-            (["card", "missing"], 2, "missing"),
+            (["card", "missing", "--cards", "."], 4, "missing"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
@@ -506,6 +507,7 @@ class TestCard:
             folder = cards / "draw-mnist"
             assert code == 0 and out == f"{folder}\n"
             made.append({path.name: path.read_bytes() for path in (*folder.iterdir(), pins)})
+            assert {path.name for path in cards.iterdir()} == {"draw-mnist", "manifest.json"}
         assert made[0] == made[1]
         assert sorted(made[0]) == sorted([*FILES, "manifest.json"])
         for name in ("config.json", "model.safetensors"):
@@ -531,6 +533,63 @@ class TestCard:
         pins = tmp_path / "manifest.json"
         assert run("card", trained, "--cards", tmp_path, "--manifest", pins, "--data", data)[0] == 0
         verify(tmp_path / "draw-mnist", read_manifest(pins)["draw-mnist"])
+
+    def test_again_from_the_folder(self, run, trained, data, tmp_path, monkeypatch):
+        """Without the run and without measuring: the same bytes, and hand-written notes kept."""
+        pins = tmp_path / "manifest.json"
+        options = ("--cards", tmp_path, "--manifest", pins)
+        assert run("card", trained, *options, "--data", data)[0] == 0
+        folder = tmp_path / "draw-mnist"
+
+        def contents():
+            return {path.name: path.read_bytes() for path in (*folder.iterdir(), pins)}
+
+        def measured(*args, **options):
+            raise AssertionError("measured")
+
+        before = contents()
+        monkeypatch.setattr("drawzoo.evaluation.measure_for_card", measured)
+        (folder / "samples.png").unlink()
+        assert run("card", "draw-mnist", *options)[0] == 0
+        assert contents() == before
+        assert run("card", trained, *options, "--data", data)[0] == 0
+        assert contents() == before
+        card = folder / "README.md"
+        card.write_text(card.read_text() + "\n<!-- notes -->\nMine.\n<!-- /notes -->\n")
+        assert run("card", "draw-mnist", *options)[0] == 0
+        assert card.read_text().endswith("<!-- notes -->\nMine.\n<!-- /notes -->\n")
+        verify(folder, read_manifest(pins)["draw-mnist"])
+        code, _, said = run("card", "draw-mnist", *options, "--measure")
+        assert code != 0 and "AssertionError: measured" in said
+
+    def test_half(self, run, trained, data, tmp_path):
+        """Its figures are those of the file, in 16 bits, as it lies there."""
+        pins = tmp_path / "manifest.json"
+        options = ("--cards", tmp_path, "--manifest", pins, "--data", data)
+        assert run("card", trained, "--half", *options)[0] == 0
+        folder = tmp_path / "draw-mnist"
+        whole = (trained / "model.safetensors").stat().st_size
+        assert (folder / "model.safetensors").stat().st_size < 0.7 * whole
+        figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
+        again = json.loads(run("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
+        assert again | {"model": "draw-mnist"} == figures[0]
+
+    @pytest.mark.parametrize(
+        "args, code, words",
+        [
+            (["draw-mnist"], 6, "drawzoo card RUN"),
+            (["draw-mnist", "--half"], 2, "--half"),
+            (["no-such-model"], 4, "no-such-model"),
+        ],
+    )
+    def test_models_that_cannot_be(self, fails, tmp_path, args, code, words):
+        found, line = fails("card", *args, "--cards", tmp_path)
+        assert found == code and words in line
+
+    def test_model_without_a_record(self, fails, trained, tmp_path):
+        shutil.copytree(trained, tmp_path / "draw-mnist")
+        code, line = fails("card", "draw-mnist", "--cards", tmp_path)
+        assert code == 6 and "training.json" in line
 
     def test_folder_without_a_run(self, fails, tmp_path):
         code, line = fails("card", tmp_path, "--cards", tmp_path)

@@ -5,7 +5,10 @@ import os
 import pickle
 import resource
 import struct
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ from safetensors.torch import load, save
 
 import drawzoo
 from drawzoo.errors import DrawzooError
+from drawzoo.folder import COMPONENTS, check_stranger, engine_shapes
 from drawzoo.manifest import CONFIG, WEIGHTS
 from drawzoo.weights import write_model
 
@@ -215,7 +219,7 @@ def test_sparse_file_of_the_size_asked_for(files, tmp_path):
     with (tmp_path / WEIGHTS).open("wb") as file:
         file.write(struct.pack("<Q", len(raw)) + raw)
         file.truncate(8 + len(raw) + count)
-    assert "lacks" in refused(f"local-dir:{tmp_path}")
+    assert "does not fit" in refused(f"local-dir:{tmp_path}")
 
 
 @pytest.mark.parametrize("target", ["/dev/zero", "/dev/tty", "/etc/passwd", "../good/config.json"])
@@ -240,3 +244,80 @@ def test_link_within_the_folder(files, tmp_path):
 def test_link_to_itself(files, tmp_path):
     (tmp_path / CONFIG).symlink_to(CONFIG)
     refused(f"local-dir:{tmp_path}")
+
+
+def test_engine_shapes_are_those_of_the_engine(tiny):
+    """Known without torch, and of no component."""
+    config = tiny(image=(3, 7, 4), latent=3, decoder=6)
+    found = {
+        name: tuple(tensor.shape)
+        for name, tensor in drawzoo.build(config).state_dict().items()
+        if name.partition(".")[0] not in COMPONENTS
+    }
+    expected = engine_shapes(config)
+    assert expected.keys() == found.keys()
+    for name, shape in found.items():
+        filled = zip(expected[name], shape, strict=True)
+        assert all(side in (None, real) for side, real in filled)
+
+
+LATE = {"giant encoder", "giant glimpse"}
+"""What only a component's own code can know, and with it torch."""
+
+
+@pytest.mark.parametrize("case", sorted(HOSTILE.keys() - LATE))
+def test_torch_is_not_needed_to_refuse(files, tmp_path, case):
+    for name, raw in HOSTILE[case](files).items():
+        (tmp_path / name).write_bytes(raw)
+    with pytest.raises(DrawzooError):
+        check_stranger(tmp_path)
+
+
+# A child's `ru_maxrss` begins with its parent's; the high-water mark of its own memory does not.
+CHILD = (
+    "import pathlib, sys, time\n"
+    "from drawzoo.cli import main\n"
+    "try:\n"
+    "    main(sys.argv[1:])\n"
+    "finally:\n"
+    "    status = pathlib.Path('/proc/self/status').read_text()\n"
+    "    peak = status.partition('VmHWM:')[2].split()[0]\n"
+    "    print('torch' in sys.modules, peak, time.process_time())\n"
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    "command, case",
+    [
+        (["info"], "deep object"),
+        (["sample", "--out", "x.png"], "not a number"),
+        (["sample", "--out", "x.png"], "other shape"),
+        (["evaluate"], "promises 100 GB"),
+        (["pull"], "pickle for weights"),
+        (["pull"], "giant code"),
+    ],
+)
+def test_command(files, loopback, tmp_path, command, case):
+    """As a user meets it: a process of its own, one line, little time, little memory."""
+    bad = HOSTILE[case](files)
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    for name, raw in bad.items():
+        (folder / name).write_bytes(raw)
+    commit = loopback.commit("a/b", bad)
+    where = f"hf-hub:a/b@{commit}" if command == ["pull"] else f"local-dir:{folder}"
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *command, where],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode in (3, 5, 6)
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    torch_there, memory, seconds = done.stdout.split()
+    assert torch_there == "False"
+    assert int(memory) < MEMORY and float(seconds) < 2
+    assert not (tmp_path / "x.png").exists()

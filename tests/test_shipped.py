@@ -1,24 +1,38 @@
 """The models that ship: files, cards and figures belong together."""
 
 import os
+import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from PIL import Image
 
 import drawzoo
 from drawzoo.card_figures import eval_results, figures_text
+from drawzoo.cards import keep_notes, model_card
+from drawzoo.cli import cli
 from drawzoo.evaluation import applicable, measure_again
 from drawzoo.figures import BoundFigure, disagreement, find, protocol
 from drawzoo.hub import shipped
-from drawzoo.manifest import FILES, manifest, pin, verify
+from drawzoo.manifest import CARD, FILES, PICTURES, TRAINING, manifest, pin, verify
+from drawzoo.registry import registry
+from drawzoo.training.record import read_record
 from drawzoo.weights import read_config, read_model
 from drawzoo.zoo import build, model_config
 
 ROOT = Path(__file__).parent.parent
 REAL = os.environ.get("DRAWZOO_TEST_DATA")
 NAMES = sorted(manifest())
+
+
+def blocks(name, language):
+    """The code of a language on a model's card."""
+    card = (shipped(name) / CARD).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", card, re.DOTALL | re.MULTILINE)
 
 
 def test_the_first_models_ship():
@@ -34,6 +48,48 @@ class TestModel:
     def test_files_are_those_pinned(self, name):
         verify(shipped(name), manifest()[name])
         assert {file.name for file in shipped(name).iterdir()} == set(FILES)
+        assert list(manifest()[name].files) == list(FILES)
+
+    def test_pictures_are_small(self, name):
+        assert sum((shipped(name) / file).stat().st_size for file in PICTURES) < 150_000
+        assert (shipped(name) / TRAINING).stat().st_size < 20_000
+        for file in PICTURES:
+            with Image.open(shipped(name) / file) as picture:
+                picture.load()
+        card = (shipped(name) / "README.md").read_text(encoding="utf-8")
+        assert all(f"]({file})" in card for file in PICTURES)
+
+    def test_card_is_that_of_its_folder(self, name):
+        """The record, the configuration and the figures give the card, and nothing else does."""
+        folder, entry = shipped(name), manifest()[name]
+        text = model_card(
+            read_config(folder),
+            read_record(folder),
+            summary=registry().find("model", name).summary,
+            parameters=entry.parameters,
+            figures=entry.figures,
+            files={file: pin for file, pin in entry.files.items() if file != CARD},
+        )
+        card = (folder / CARD).read_bytes().decode()
+        assert keep_notes(text, card) == card
+
+    def test_python_of_the_card_runs(self, name):
+        (snippet,) = blocks(name, "python")
+        found = {}
+        exec(compile(snippet, CARD, "exec"), found)
+        assert found["images"].shape == (64, *found["model"].config.image)
+        assert found["images"].min() >= 0 and found["images"].max() <= 1
+
+    def test_commands_of_the_card_are_commands(self, name):
+        """Each is one of ours, with arguments that it takes; what it does is tested elsewhere."""
+        lines = [shlex.split(line) for block in blocks(name, "sh") for line in block.splitlines()]
+        assert ["pip", "install", "drawzoo"] in lines
+        ours = [line[1:] for line in lines if line[0] == "drawzoo"]
+        assert len(ours) == len(lines) - 1
+        assert {"sample", "evaluate", "train"} == {line[0] for line in ours}
+        for command, *args in ours:
+            found = cli.get_command(click.Context(cli), command)
+            assert found.make_context(command, list(args)).params
 
     def test_configuration_is_the_registered_one(self, name):
         assert read_config(shipped(name)) == build(model_config(name)).config

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from drawzoo.hub import cached, locate, repository_folder, snapshot
-from drawzoo.manifest import CARD, CONFIG, FILES
+from drawzoo.manifest import CARD, CONFIG, FILES, USED
 from drawzoo.paths import hub_cache
 
 NAMES = ("draw-mnist", "model3-mnist")
@@ -43,6 +43,10 @@ class TestVerify:
     def test_bad_copies(self, run, models, file, place, harm):
         folder = locate(NAMES[0]).folder if place == "cache" else models[NAMES[0]]
         harm(folder / file)
+        if place == "cache" and file not in USED and not (folder / file).exists():
+            # To load a model brings no card and no pictures.
+            assert run("verify")[0] == 0
+            return
         code, lines, said = run("verify")
         assert code == 6
         assert [line.split()[:3] for line in lines if "DAMAGED" in line] == [
