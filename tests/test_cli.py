@@ -383,6 +383,14 @@ class TestEvaluate:
         code, out, _ = run("evaluate", model, model, "--data", data, "--json")
         assert code == 0 and out.count("\n") == 2
 
+    def test_against_another(self, run, model, data):
+        code, out, _ = run("evaluate", model, "--against", model, "--data", data, "--json")
+        found = json.loads(out)
+        assert code == 0 and found["against"] == model
+        assert found["nats_better"] == found["nats_stderr"] == 0
+        code, out, _ = run("evaluate", model, "--against", model, "--data", data)
+        assert "+0.00 ± 0.00 nats better than" in out
+
     @pytest.mark.parametrize(
         "args, code, word",
         [

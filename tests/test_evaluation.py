@@ -14,6 +14,7 @@ from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation import (
     applicable,
+    compare,
     evaluate_accuracy,
     evaluate_bound,
     evaluate_generated,
@@ -24,6 +25,7 @@ from drawzoo.evaluation import (
 )
 from drawzoo.model import Posterior, gaussian_kl, gaussian_log_ratio
 from drawzoo.quality.classifier import SHA256
+from drawzoo.zoo import build
 
 WHERE = {"dataset": "mnist", "split": "test"}
 PIXELS, LATENT = 4, 2
@@ -405,3 +407,20 @@ def test_measured_again_it_is_the_same(tiny, tmp_path, protocol, settings, count
     assert measure_again(model, figure, tmp_path) == figure
     renamed = msgspec.structs.replace(figure, model="other")
     assert measure_again(model, renamed, tmp_path).model == "other"
+
+
+class TestComparison:
+    def test_is_the_difference_of_the_bounds(self, tiny):
+        torch.manual_seed(0)
+        first, second = build(tiny()).double(), build(tiny()).double()
+        data = images(30)
+        found = compare(first, second, data, seed=3)
+        a, b = (evaluate_bound(m, data, seed=3, **WHERE).nats_mean for m in (first, second))
+        assert found.nats_better == pytest.approx(b - a, abs=2e-4)
+        assert found.images == 30
+        assert compare(second, first, data, seed=3).nats_better == -found.nats_better
+
+    def test_of_a_model_with_itself_is_none(self, tiny):
+        model = build(tiny())
+        found = compare(model, model, images(30))
+        assert (found.nats_better, found.nats_stderr) == (0, 0)

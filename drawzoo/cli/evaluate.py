@@ -25,6 +25,11 @@ from drawzoo.figures import PROTOCOLS
     type=click.IntRange(1),
     help="Only the first so many images of the split. [all; 1000 for protocol generated]",
 )
+@click.option(
+    "--against",
+    metavar="MODEL",
+    help="Instead, by how much the bound is better than this model's, image by image.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @data_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
@@ -36,6 +41,7 @@ def command(
     protocol: str,
     k: int | None,
     images: int | None,
+    against: str | None,
     seed: int,
     data: Path | None,
     device: str,
@@ -64,7 +70,12 @@ def command(
 
     if k is not None and protocol != "iwae":
         raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
+    if against and protocol != "bound":
+        raise click.UsageError(f"--against is for --protocol bound, not {protocol}")
     folders = [model_folder(name) for name in models]
+    if against:
+        _compare(models, folders, against, dataset, split, images, seed, data, device, as_json)
+        return
 
     from drawzoo.cli.progress import progress
     from drawzoo.distributed import world
@@ -96,3 +107,48 @@ def command(
                 click.echo(json.dumps(facts(figure), ensure_ascii=False, separators=(",", ":")))
             else:
                 click.echo(f"{name}: {summary(figure)}")
+
+
+def _compare(
+    models: tuple[str, ...],
+    folders: list[Path],
+    against: str,
+    dataset: str | None,
+    split: str,
+    images: int | None,
+    seed: int,
+    data: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    import functools
+    import json
+
+    from drawzoo.cli.loading import model_folder
+    from drawzoo.cli.progress import progress
+    from drawzoo.config import to_dict
+    from drawzoo.data.images import load_dataset
+    from drawzoo.evaluation import compare
+    from drawzoo.paths import data_root
+    from drawzoo.weights import read_model
+
+    other = read_model(model_folder(against))
+    check_device(device)
+    other.to(device)
+    chosen = dataset or other.config.dataset
+    measured = load_dataset(chosen, split, data_root(data))
+    measured = measured.first(images or len(measured.pixels))
+    for name, folder in zip(models, folders, strict=True):
+        model = read_model(folder).to(device)
+        found = compare(
+            model, other, measured, seed=seed, progress=functools.partial(progress, what=name)
+        )
+        if as_json:
+            head = {"model": name, "against": against, "dataset": chosen, "split": split}
+            click.echo(json.dumps(head | to_dict(found), separators=(",", ":")))
+        else:
+            click.echo(
+                f"{name}: {found.nats_better:+.2f} ± {found.nats_stderr:.2f} nats better than "
+                f"{against} ({found.images:,} images of {chosen} {split}, image by image, "
+                f"protocol bound, seed {seed})"
+            )

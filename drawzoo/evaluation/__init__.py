@@ -11,10 +11,13 @@ from drawzoo.evaluation.bound import evaluate_bound
 from drawzoo.evaluation.generated import evaluate_generated
 from drawzoo.evaluation.iwae import evaluate_iwae
 from drawzoo.evaluation.measure import applicable, measure, measure_again, measure_for_card
+from drawzoo.evaluation.paired import Comparison, compare
 from drawzoo.evaluation.quality import evaluate_quality
 
 __all__ = [
+    "Comparison",
     "applicable",
+    "compare",
     "evaluate_accuracy",
     "evaluate_bound",
     "evaluate_generated",

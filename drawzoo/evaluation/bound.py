@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from drawzoo.data.images import Images
 from drawzoo.distributed import ALONE, World
@@ -10,7 +11,7 @@ from drawzoo.evaluation.common import Progress, moments
 from drawzoo.figures import BoundFigure
 from drawzoo.model import Draw
 
-__all__ = ["evaluate_bound"]
+__all__ = ["bound_parts", "evaluate_bound"]
 
 BATCH = 250
 
@@ -44,22 +45,7 @@ def evaluate_bound(
         Means in nats per image; `nats_std` is the standard deviation between images, and
         `nats_stderr` that of the mean.
     """
-    generator = torch.Generator().manual_seed(seed)
-    total = len(images.pixels)
-    # Nats, KL and reconstruction of each image; zeros for those of other processes.
-    parts = torch.zeros(3, total, dtype=torch.float64, device=model.initial_canvas.device)
-    for first in progress(range(0, total, BATCH)):
-        index = torch.arange(first, min(first + BATCH, total))
-        x = images.batch(index, generator)
-        if first // BATCH % world.size != world.rank:
-            # What the batch would draw is drawn, so that the next one's is the same as in one.
-            model.noise(len(x), model.config.steps, generator)
-            continue
-        bound = model.bound(x, generator=generator)
-        parts[:, index] = torch.stack(
-            [bound.as_subclass(torch.Tensor), bound.kl.sum(dim=0), bound.reconstruction]
-        ).double()
-    nats, kl, reconstruction = world.sum(parts).cpu()
+    nats, kl, reconstruction = bound_parts(model, images, seed, progress, world)
     mean, std, stderr = moments(nats)
     return BoundFigure(
         model=name or model.config.name,
@@ -73,3 +59,33 @@ def evaluate_bound(
         kl=round(kl.mean().item(), 4),
         reconstruction=round(reconstruction.mean().item(), 4),
     )
+
+
+def bound_parts(
+    model: Draw, images: Images, seed: int, progress: Progress = iter, world: World = ALONE
+) -> Tensor:
+    """The bound, the KL and the reconstruction of every image in nats, float64, [3, N].
+
+    Arguments:
+        model: The model.
+        images: The images.
+        seed: Of binarisation and noise.
+        progress: Wraps the sequence of batches.
+        world: The processes that share the batches; all get the result of one.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    total = len(images.pixels)
+    # Nats, KL and reconstruction of each image; zeros for those of other processes.
+    parts = torch.zeros(3, total, dtype=torch.float64, device=model.initial_canvas.device)
+    for first in progress(range(0, total, BATCH)):
+        index = torch.arange(first, min(first + BATCH, total))
+        x = images.batch(index, generator)
+        if first // BATCH % world.size != world.rank:
+            # What the batch would draw is drawn, so that the next one's is the same as in one.
+            model.noise(len(x), model.config.steps, generator)
+            continue
+        bound = model.bound(x, generator=generator)
+        parts[:, index] = torch.stack(
+            [bound.as_subclass(Tensor), bound.kl.sum(dim=0), bound.reconstruction]
+        ).double()
+    return world.sum(parts).cpu()

@@ -1,0 +1,43 @@
+"""Two models on the same images: the difference of their bounds, image by image."""
+
+from __future__ import annotations
+
+from drawzoo.config import Config
+from drawzoo.data.images import Images
+from drawzoo.evaluation.bound import bound_parts
+from drawzoo.evaluation.common import Progress, moments
+from drawzoo.model import Draw
+
+__all__ = ["Comparison", "compare"]
+
+
+class Comparison(Config, frozen=True, kw_only=True):
+    """By how many nats an image a model's bound is below another's."""
+
+    images: int
+    seed: int
+    nats_better: float
+    """The mean over images; positive where the model is the better one."""
+    nats_stderr: float
+    """Of that mean. It is smaller than those of the two bounds, since images that are hard for
+    one model are hard for the other."""
+
+
+def compare(
+    model: Draw, against: Draw, images: Images, *, seed: int = 0, progress: Progress = iter
+) -> Comparison:
+    """Compares the bounds of two models, each as protocol `bound` measures it.
+
+    Models with the same T and the same dimension of z also see the same binarisation and noise.
+
+    Arguments:
+        model: The model.
+        against: What it is compared with.
+        images: The images.
+        seed: Of binarisation and noise.
+        progress: Wraps the sequence of batches of each.
+    """
+    better = bound_parts(against, images, seed, progress)[0]
+    better -= bound_parts(model, images, seed, progress)[0]
+    mean, _, stderr = moments(better)
+    return Comparison(images=len(better), seed=seed, nats_better=mean, nats_stderr=stderr)
