@@ -1,5 +1,6 @@
 """`drawzoo pull`: what it prints, where it puts models, and that it survives being killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -11,8 +12,9 @@ import pytest
 
 import drawzoo
 from drawzoo import hub, manifest
+from drawzoo.cli import loading
 from drawzoo.hub import cached, snapshot
-from drawzoo.manifest import CONFIG, FILES, WEIGHTS
+from drawzoo.manifest import CONFIG, FILES, USED, WEIGHTS
 from drawzoo.paths import hub_cache
 
 NAMES = ("draw-mnist", "model3-mnist")
@@ -159,6 +161,34 @@ def test_list_and_info_say_where_a_model_is_and_fetch_nothing(run, models, loopb
         code, lines, _ = run("info", name, "--json")
         assert (code, json.loads("\n".join(lines))["folder"]) == (0, str(found))
     assert loopback.requests == []
+
+
+@pytest.mark.parametrize(
+    "args", [["sample", "--num", "1", "--out", "x.png"], ["encode", "--out", "codes.npz"]]
+)
+def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tmp_path, args):
+    """Once, and of the bytes that are needed: no card, no pictures."""
+    shown = []
+
+    @contextlib.contextmanager
+    def bar(what, total):
+        shown.append([what, total, 0])
+
+        def report(arrived):
+            shown[-1][2] += arrived
+
+        yield report
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "download_progress", bar)
+    for _ in range(2):
+        run(args[0], NAMES[0], *args[1:])
+    size = sum(pin.bytes for file, pin in hub.manifest()[NAMES[0]].files.items() if file in USED)
+    assert shown == [[NAMES[0], size, size]]
+    assert {path.name for path in cached(NAMES[0]).iterdir()} == set(USED)
+    # What is missing comes with the next pull.
+    assert run("pull", NAMES[0])[0] == 0
+    assert contents(cached(NAMES[0])) == contents(models[NAMES[0]])
 
 
 class TestProcess:
