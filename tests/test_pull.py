@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -201,13 +202,18 @@ class TestProcess:
             "manifest.MANIFEST = pathlib.Path(sys.argv[1]); main(sys.argv[2:])"
         )
 
-        def start(*args, **env):
+        def start(*args, limit=None, **env):
+            def bound():
+                if limit:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
             return subprocess.Popen(
                 [sys.executable, "-c", code, manifest.MANIFEST, *args],
                 env=os.environ | env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                preexec_fn=bound,
             )
 
         return start
@@ -227,6 +233,15 @@ class TestProcess:
         out, said = process.communicate(timeout=30)
         assert (process.returncode, out) == (10, "")
         assert "cannot be reached" in said and said.count("\n") == 1
+
+    def test_files_that_cannot_grow(self, start, run, models):
+        """As on a full disk: the writing of a file fails in its middle."""
+        process = start("pull", NAMES[0], "--source", "hub", limit=100)
+        out, said = process.communicate(timeout=30)
+        assert (process.returncode, out) == (8, "")
+        assert "make room" in said and said.count("\n") == 1
+        assert run("pull", NAMES[0], "--source", "hub")[0] == 0
+        assert contents(cached(NAMES[0])) == contents(models[NAMES[0]])
 
     @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
     def test_killed_at_any_moment(self, start, run, models, loopback, times):
