@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 TOKEN = "hf_loopback"
 USER = "user"
 
@@ -150,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             return self.create(json.loads(body))
         if path == "/api/validate-yaml":
-            return self.answer({"errors": [], "warnings": []})
+            return self.validate(json.loads(body)["content"])
         if match := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
             self.hub.stored[match[1]] = body
             return self.answer(b"")
@@ -170,6 +172,17 @@ class Handler(BaseHTTPRequestHandler):
             if verb == "commit":
                 return self.commit(name, repository, commit, body, "create_pr" in query)
         raise Refused(404)
+
+    def validate(self, card):
+        """Refuses a card whose metadata is no mapping with a licence."""
+        front = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+        try:
+            data = yaml.safe_load(front[1]) if front else None
+        except yaml.YAMLError:
+            data = None
+        good = isinstance(data, dict) and isinstance(data.get("license"), str)
+        errors = [] if good else [{"message": "no valid metadata"}]
+        self.answer({"errors": errors, "warnings": []}, 200 if good else 400)
 
     def find(self, name, revision):
         repository = self.hub.repositories.get(name)

@@ -359,6 +359,22 @@ def test_unreachable_hub_costs_less_than_five_seconds(loopback, commit, shipped)
     assert time.perf_counter() - start < 5
 
 
+def test_hub_that_dies_while_it_sends_costs_little_more(
+    monkeypatch, loopback, commit, shipped, caplog
+):
+    """Its first answers were quick; then it is silent, in the middle of the weights or before."""
+    import huggingface_hub  # noqa: F401
+
+    monkeypatch.setattr(hub_client, "PATIENCE", 0.5)
+    loopback.fault("hang", 10, path=WEIGHTS, method="GET")
+    start = time.perf_counter()
+    assert locate(NAME).source == "shipped"
+    assert time.perf_counter() - start < 1.5
+    assert "ships with drawzoo" in said(caplog)
+    loopback.faults.clear()
+    assert contents(locate(NAME, "hub").folder) == contents(shipped)
+
+
 class TestCacheThatCannotBeWritten:
     def test_file_in_the_way(self, commit, shipped, caplog):
         hub_cache().parent.mkdir(parents=True)

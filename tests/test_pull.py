@@ -1,8 +1,10 @@
 """`drawzoo pull`: what it prints, where it puts models, and that it survives being killed."""
 
+import contextlib
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -11,8 +13,9 @@ import pytest
 
 import drawzoo
 from drawzoo import hub, manifest
+from drawzoo.cli import loading
 from drawzoo.hub import cached, snapshot
-from drawzoo.manifest import CONFIG, FILES, WEIGHTS
+from drawzoo.manifest import CONFIG, FILES, USED, WEIGHTS
 from drawzoo.paths import hub_cache
 
 NAMES = ("draw-mnist", "model3-mnist")
@@ -161,6 +164,34 @@ def test_list_and_info_say_where_a_model_is_and_fetch_nothing(run, models, loopb
     assert loopback.requests == []
 
 
+@pytest.mark.parametrize(
+    "args", [["sample", "--num", "1", "--out", "x.png"], ["encode", "--out", "codes.npz"]]
+)
+def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tmp_path, args):
+    """Once, and of the bytes that are needed: no card, no pictures."""
+    shown = []
+
+    @contextlib.contextmanager
+    def bar(what, total):
+        shown.append([what, total, 0])
+
+        def report(arrived):
+            shown[-1][2] += arrived
+
+        yield report
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "download_progress", bar)
+    for _ in range(2):
+        run(args[0], NAMES[0], *args[1:])
+    size = sum(pin.bytes for file, pin in hub.manifest()[NAMES[0]].files.items() if file in USED)
+    assert shown == [[NAMES[0], size, size]]
+    assert {path.name for path in cached(NAMES[0]).iterdir()} == set(USED)
+    # What is missing comes with the next pull.
+    assert run("pull", NAMES[0])[0] == 0
+    assert contents(cached(NAMES[0])) == contents(models[NAMES[0]])
+
+
 class TestProcess:
     """As a user runs it, with settings in the environment."""
 
@@ -171,13 +202,18 @@ class TestProcess:
             "manifest.MANIFEST = pathlib.Path(sys.argv[1]); main(sys.argv[2:])"
         )
 
-        def start(*args, **env):
+        def start(*args, limit=None, **env):
+            def bound():
+                if limit:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
             return subprocess.Popen(
                 [sys.executable, "-c", code, manifest.MANIFEST, *args],
                 env=os.environ | env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                preexec_fn=bound,
             )
 
         return start
@@ -197,6 +233,15 @@ class TestProcess:
         out, said = process.communicate(timeout=30)
         assert (process.returncode, out) == (10, "")
         assert "cannot be reached" in said and said.count("\n") == 1
+
+    def test_files_that_cannot_grow(self, start, run, models):
+        """As on a full disk: the writing of a file fails in its middle."""
+        process = start("pull", NAMES[0], "--source", "hub", limit=100)
+        out, said = process.communicate(timeout=30)
+        assert (process.returncode, out) == (8, "")
+        assert "make room" in said and said.count("\n") == 1
+        assert run("pull", NAMES[0], "--source", "hub")[0] == 0
+        assert contents(cached(NAMES[0])) == contents(models[NAMES[0]])
 
     @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
     def test_killed_at_any_moment(self, start, run, models, loopback, times):

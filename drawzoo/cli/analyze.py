@@ -79,14 +79,14 @@ def steps(
 
     from drawzoo.analysis.reconstruction import reconstructions
     from drawzoo.analysis.steps import step_effects, step_variants
+    from drawzoo.cli.loading import load_model
     from drawzoo.cli.progress import progress
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.render.figures import steps_sheet
-    from drawzoo.zoo import load
 
     check_writable(out)
-    loaded = load(model)
+    loaded = load_model(model)
     source = Source(dataset, split, data, transform)
     whole = source.split_images(loaded)
     chosen, names = source.choose(loaded, (image,))
@@ -179,17 +179,17 @@ def interpolate(
 
     from drawzoo.analysis.interpolation import interpolate as between
     from drawzoo.analysis.reconstruction import reconstructions
+    from drawzoo.cli.loading import load_model
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.model import Drawing
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.figures import interpolation_sheet
-    from drawzoo.zoo import load
 
     if out == gif:
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
-    loaded = load(model)
+    loaded = load_model(model)
     ends = None
     if seeds:
         names = [f"seed {seed}" for seed in (start, end)]
@@ -245,12 +245,12 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
     import json
 
     from drawzoo.analysis.kernels import first_kernels
+    from drawzoo.cli.loading import load_model
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.render.figures import kernels_plot
-    from drawzoo.zoo import load
 
     check_writable(out)
-    found = {model: first_kernels(load(model)) for model in models}
+    found = {model: first_kernels(load_model(model)) for model in models}
     write_atomic(out, kernels_plot(found))
     click.echo(f"the first kernels of {', '.join(found)} in {out}", err=True)
     if as_json:
@@ -294,13 +294,13 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
     import msgspec
 
     from drawzoo.analysis.parameters import bounds_versus, parts
+    from drawzoo.cli.loading import load_model
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.render.figures import parameters_plot
-    from drawzoo.zoo import load
 
     check_writable(out)
-    loaded = {model: load(model) for model in models}
+    loaded = {model: load_model(model) for model in models}
     against = versus and bounds_versus(versus, {m: one.config for m, one in loaded.items()})
     found = {model: parts(one) for model, one in loaded.items()}
     write_atomic(out, parameters_plot(found, against or None))
@@ -382,13 +382,13 @@ def attention(
 
     from drawzoo.analysis.attention import check_windows, path
     from drawzoo.analysis.reconstruction import reconstructions
+    from drawzoo.cli.loading import load_model
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.model import join
     from drawzoo.render.figures import attention_sheet
-    from drawzoo.zoo import load
 
     check_writable(out)
-    loaded = load(model)
+    loaded = load_model(model)
     sampled = loaded.draw(num, generator=torch.Generator().manual_seed(seed))
     named = images or tuple(map(str, range(num)))
     chosen, names = Source(dataset, split, data, transform).choose(loaded, named)

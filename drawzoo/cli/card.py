@@ -91,10 +91,6 @@ def command(
     name = trained.config.name
     folder = cards / name
     entry = read_manifest(manifest_path).get(name) if manifest_path else None
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
     # All is made aside, so that a folder whose figures are being measured stays one model's.
     with tempfile.TemporaryDirectory(dir=cards, prefix=f".{name}.") as made:
         aside = Path(made)
@@ -102,7 +98,7 @@ def command(
             write_model(aside, trained.config, trained.state_dict(), half=half)
         else:
             for file in USED:
-                write_atomic(aside / file, (folder / file).read_bytes())
+                write_atomic(aside / file, (source / file).read_bytes())
         # As it is in the file: 16 bits round.
         trained = read_model(aside)
         contents = {TRAINING: encode(record), **card_pictures(trained, record)}
@@ -129,6 +125,10 @@ def command(
         old = folder / CARD
         notes = old.read_text(encoding="utf-8") if old.is_file() else ""
         write_atomic(aside / CARD, keep_notes(card, notes).encode())
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
         for file in FILES:
             write_atomic(folder / file, (aside / file).read_bytes())
     click.echo(folder)

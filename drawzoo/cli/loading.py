@@ -5,12 +5,16 @@ stranger's is told before torch is imported.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drawzoo.cli.progress import download_progress
 from drawzoo.hub import HUB, locate, preview
 from drawzoo.manifest import USED
 
-__all__ = ["model_folder"]
+if TYPE_CHECKING:
+    from drawzoo.model import Draw
+
+__all__ = ["load_model", "model_folder"]
 
 
 def model_folder(name: str) -> Path:
@@ -29,3 +33,12 @@ def model_folder(name: str) -> Path:
         return locate(exact, files=USED).folder
     with download_progress(name, plan.bytes) as report:
         return locate(exact, files=USED, report=report).folder
+
+
+def load_model(name: str) -> Draw:
+    """As `drawzoo.load`, with a bar for what must be fetched."""
+    folder = model_folder(name)
+
+    from drawzoo.weights import read_model
+
+    return read_model(folder)

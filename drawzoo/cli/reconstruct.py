@@ -55,13 +55,13 @@ def command(
     import json
 
     from drawzoo.analysis.reconstruction import reconstructions
+    from drawzoo.cli.loading import load_model
     from drawzoo.cli.progress import progress
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.model import join
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.figures import reconstruction_sheet
-    from drawzoo.zoo import load
 
     if len(images) > MAX_IMAGES:
         raise click.UsageError(f"{len(images)} images are too many for one picture: {MAX_IMAGES}")
@@ -69,7 +69,7 @@ def command(
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
-    loaded = load(model)
+    loaded = load_model(model)
     chosen, names = Source(dataset, split, data, transform).choose(loaded, images)
     results = reconstructions(
         loaded, chosen, seed=seed, progress=functools.partial(progress, what=model)
