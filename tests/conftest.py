@@ -132,7 +132,7 @@ def models(monkeypatch, loopback, tiny, tmp_path):
         config = override(tiny(), {"variant": name.removesuffix("-mnist")})
         model = drawzoo.build(config)
         write_model(folder, model.config, model.state_dict())
-        (folder / CARD).write_text(f"# {name}\n")
+        (folder / CARD).write_text(f"---\nlicense: mit\n---\n\n# {name}\n")
         for file in (TRAINING, SAMPLES, DRAWING, CURVE):
             (folder / file).write_bytes(f"{file} of {name}".encode())
         figure = BoundFigure(

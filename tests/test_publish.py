@@ -114,7 +114,7 @@ class TestNotes:
         run("publish", NAME, "--repo", REPOSITORY, "--pin")
         commit, files = head(loopback)
         card = files[CARD].decode()
-        assert card.startswith(f"# {NAME}") and card.count(NOTES) == 1 and "old" not in card
+        assert f"\n# {NAME}\n" in card and card.count(NOTES) == 1 and "old" not in card
         # The copy that ships is the published one again.
         assert (folder / CARD).read_bytes() == files[CARD]
         assert run("verify", NAME)[0] == 0
