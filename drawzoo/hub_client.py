@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
+import os
 import queue
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,7 +134,9 @@ def fetch(
                 )
             )
 
-    with hub_errors(repository, commit, file), _small_chunks():
+    with hub_errors(repository, commit, file), _small_chunks(), warnings.catch_warnings():
+        # That there is little room is told when there is too little.
+        warnings.simplefilter("ignore")
         path = download() if patience is None else _within(patience, download, pulse)
     if path.parent.name != commit:
         raise HubError(
@@ -201,8 +206,11 @@ def _explain(error: Exception, what: str, repository: str, revision: str) -> Dra
             f"{what}: cannot write {error.filename}: {error.strerror}; make room, or choose "
             "another cache with --cache-dir or HF_HOME"
         )
-    if isinstance(error, OSError) and error.errno is not None:
-        return OutputError(f"{what}: {error.strerror}; make room, or choose another HF_HOME")
+    full = os.strerror(errno.ENOSPC)
+    if (isinstance(error, OSError) and error.errno is not None) or full in str(error):
+        # Xet has only words for it.
+        reason = getattr(error, "strerror", None) or full
+        return OutputError(f"{what}: {reason}; make room, or choose another HF_HOME")
     # The library under the client has changed more than once; its errors are told by their names.
     if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
         return HubError(f"{what}: the Hub cannot be reached ({_line(error)})")

@@ -134,7 +134,7 @@ def models(monkeypatch, loopback, tiny, tmp_path):
         write_model(folder, model.config, model.state_dict())
         (folder / CARD).write_text(f"---\nlicense: mit\n---\n\n# {name}\n")
         for file in (TRAINING, SAMPLES, DRAWING, CURVE):
-            (folder / file).write_bytes(f"{file} of {name}".encode())
+            (folder / file).write_bytes(f"\0 {file} of {name}".encode())
         figure = BoundFigure(
             model=name,
             dataset="mnist",

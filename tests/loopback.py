@@ -1,12 +1,13 @@
 """A Hub on the loopback for the real client: repositories in memory, and faults on demand.
 
-It speaks what the client needs for files without Xet: resolve, model info, create, preupload, LFS
-and commit. Not imported by anything but tests.
+It speaks what the client needs: resolve, model info, create, validate, preupload, LFS and commit,
+and in Xet mode the two tokens. Not imported by anything but tests.
 """
 
 import base64
 import hashlib
 import json
+import os
 import re
 import socket
 import threading
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import xet
 import yaml
 
 TOKEN = "hf_loopback"
@@ -32,6 +34,8 @@ class Hub:
     Attributes:
         repositories: user/name → its commits (hash → {path: bytes}), branches and privacy.
         requests: (method, path, token or None) of every request, in order.
+        xet: The folder of Xet's storage, a folder for each repository, since only one session at a
+            time can upload to one; without it, it is a Hub without Xet.
     """
 
     def __init__(self):
@@ -45,6 +49,9 @@ class Hub:
 
     def reset(self):
         self.repositories, self.requests, self.faults, self.stored = {}, [], [], {}
+        self.xet, self.xet_hashes = None, {}
+        # The client remembers Xet's tokens by commit, from one test to the next.
+        self.salt = os.urandom(8).hex()
 
     def repository(self, name, private=False):
         new = SimpleNamespace(commits={}, branches={}, private=private)
@@ -53,7 +60,8 @@ class Hub:
     def commit(self, name, files, branch="main"):
         """A new commit with exactly these files; returns its hash."""
         repository = self.repository(name)
-        commit = hashlib.sha1(f"{name} {branch} {len(repository.commits)}".encode()).hexdigest()
+        text = f"{self.salt} {name} {branch} {len(repository.commits)}"
+        commit = hashlib.sha1(text.encode()).hexdigest()
         repository.commits[commit] = dict(files)
         repository.branches[branch] = commit
         return commit
@@ -160,18 +168,32 @@ class Handler(BaseHTTPRequestHandler):
             return self.batch(json.loads(body))
         if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self.resolve(*match.groups())
-        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/([a-z]+)/([^/]+))?", path):
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/([a-z-]+)/([^/]+))?", path):
             name, verb, revision = match.groups()
             repository, commit = self.find(name, unquote(revision or "main"))
             if verb in (None, "revision"):
                 return self.answer({"id": name, "sha": commit, "siblings": []})
+            if verb == "xet-read-token" and self.hub.xet:
+                return self.token(name)
             if self.user is None:
                 raise Refused(401)
+            if verb == "xet-write-token" and self.hub.xet:
+                return self.token(name)
             if verb == "preupload":
                 return self.preupload(repository.commits.get(commit, {}), json.loads(body))
             if verb == "commit":
                 return self.commit(name, repository, commit, body, "create_pr" in query)
         raise Refused(404)
+
+    def token(self, name):
+        """In the headers for the client, in the body for hf_xet."""
+        storage, until = f"local://{self.hub.xet / name}", int(time.time()) + 3600
+        headers = {
+            "X-Xet-Cas-Url": storage,
+            "X-Xet-Access-Token": "xet",
+            "X-Xet-Token-Expiration": until,
+        }
+        return self.answer({"casUrl": storage, "accessToken": "xet", "exp": until}, 200, headers)
 
     def validate(self, card):
         """Refuses a card whose metadata is no mapping with a licence."""
@@ -200,6 +222,9 @@ class Handler(BaseHTTPRequestHandler):
         if file not in files:
             raise Refused(404, "EntryNotFound")
         data, headers = files[file], {"X-Repo-Commit": told, "ETag": f'"{blob_id(files[file])}"'}
+        if xet_hash := self.hub.xet_hashes.get(hashlib.sha256(data).hexdigest()):
+            token = f"{self.hub.endpoint}/api/models/{name}/xet-read-token/{commit}"
+            headers |= {"X-Xet-Hash": xet_hash, "Link": f'<{token}>; rel="xet-auth"'}
         if match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
             first = int(match[1])
             headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
@@ -221,7 +246,8 @@ class Handler(BaseHTTPRequestHandler):
     def preupload(self, files, asked):
         answers = []
         for file in asked["files"]:
-            lfs = file["path"].endswith(".safetensors")
+            binary = b"\0" in base64.b64decode(file["sample"])
+            lfs = binary or file["path"].endswith(".safetensors")
             identity = None
             if (old := files.get(file["path"])) is not None:
                 identity = hashlib.sha256(old).hexdigest() if lfs else blob_id(old)
@@ -247,10 +273,21 @@ class Handler(BaseHTTPRequestHandler):
             if key == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             if key == "lfsFile":
-                files[value["path"]] = self.hub.stored[value["oid"]]
+                files[value["path"]] = self.large(name, value["oid"], value["size"])
         made = self.hub.commit(name, files, "refs/pr/1" if as_pull_request else "main")
         url = f"{self.hub.endpoint}/{name}"
         request = f"{url}/discussions/1" if as_pull_request else None
         return self.answer(
             {"commitUrl": f"{url}/commit/{made}", "commitOid": made, "pullRequestUrl": request}
         )
+
+    def large(self, name, sha256, size):
+        """The content of a file that was uploaded before the commit, in either mode."""
+        if sha256 not in self.hub.stored:
+            folder = self.hub.xet and self.hub.xet / name
+            found = folder and xet.stored_hash(folder, sha256)
+            if not found:
+                raise Refused(400)
+            self.hub.xet_hashes[sha256] = found
+            self.hub.stored[sha256] = xet.stored_bytes(folder, found, size)
+        return self.hub.stored[sha256]

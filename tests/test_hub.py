@@ -375,6 +375,15 @@ def test_hub_that_dies_while_it_sends_costs_little_more(
     assert contents(locate(NAME, "hub").folder) == contents(shipped)
 
 
+def test_slow_hub_is_waited_for_as_long_as_bytes_come(monkeypatch, loopback, commit, shipped):
+    monkeypatch.setattr(hub_client, "PATIENCE", 1.0)
+    monkeypatch.setattr(hub_client, "CHUNK", 64)
+    loopback.fault("slow", 500, path=WEIGHTS, method="GET")
+    start = time.perf_counter()
+    assert locate(NAME).source == "hub"
+    assert time.perf_counter() - start > 1.5
+
+
 class TestCacheThatCannotBeWritten:
     def test_file_in_the_way(self, commit, shipped, caplog):
         hub_cache().parent.mkdir(parents=True)

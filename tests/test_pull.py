@@ -263,6 +263,35 @@ class TestProcess:
         assert folder == str(cached(NAMES[0]))
 
 
+KILLED = """
+import os, pathlib, random, signal, sys, time
+import huggingface_hub.file_download
+from drawzoo import hub, manifest
+
+manifest.MANIFEST = pathlib.Path(sys.argv[1])
+moments, ended = random.Random(0), []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        hub.locate(sys.argv[2], "hub")
+        os._exit(0)
+    time.sleep(moments.uniform(0, 0.5))
+    os.kill(child, signal.SIGKILL)
+    ended.append(os.waitpid(child, 0)[1])
+assert signal.SIGKILL in ended, ended
+"""
+
+
+def test_killed_twenty_times(run, models, loopback):
+    """What a pull that is killed leaves is not used, and not in the way of the next."""
+    name = NAMES[0]
+    loopback.fault("slow", 2 * (models[name] / WEIGHTS).stat().st_size, method="GET")
+    subprocess.run([sys.executable, "-c", KILLED, manifest.MANIFEST, name], check=True)
+    loopback.faults.clear()
+    assert run("pull", name, "--source", "hub")[0] == 0
+    assert contents(cached(name)) == contents(models[name])
+
+
 def test_listing_needs_neither_torch_nor_the_client():
     code = (
         "import sys; from drawzoo.cli import cli\n"
