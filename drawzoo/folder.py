@@ -10,7 +10,15 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from drawzoo.config import MAX_JSON_BYTES, Config, ModelConfig, convert, decode, parse_json
+from drawzoo.config import (
+    MAX_JSON_BYTES,
+    Config,
+    ModelConfig,
+    Size,
+    convert,
+    decode,
+    parse_json,
+)
 from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.manifest import CONFIG, WEIGHTS
 
@@ -20,10 +28,13 @@ __all__ = [
     "HALF",
     "MAX_WEIGHTS_BYTES",
     "Header",
+    "Shape",
+    "Shapes",
     "TensorEntry",
     "check_finite",
     "check_size",
     "check_stranger",
+    "check_tensors",
     "engine_shapes",
     "read_config",
     "read_header",
@@ -70,6 +81,30 @@ class Header(NamedTuple):
     tensors: dict[str, TensorEntry]
     floats: str
     """The type of its floats; one that the file does not declare is a mistake or worse."""
+
+    @property
+    def shapes(self) -> Shapes:
+        """Its tensors' shapes, and which of them hold floats."""
+        return {n: Shape(tuple(e.shape), e.dtype == self.floats) for n, e in self.tensors.items()}
+
+
+class Shape(NamedTuple):
+    """What a model's configuration says of a tensor."""
+
+    sides: tuple[int, ...]
+    is_float: bool
+    """Whole numbers are counters, such as those of batch normalisation."""
+
+
+Shapes = dict[str, Shape]
+
+
+class _Make(NamedTuple):
+    """What decides which tensors a model has, as far as it is known without torch."""
+
+    sizes: tuple[Any, ...]
+    components: tuple[str, ...]
+    settings: tuple[Config | None, ...]
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -152,7 +187,8 @@ def check_stranger(folder: Path) -> None:
     """Refuses a folder in which something is wrong that can be seen without torch.
 
     What is not there is not looked for. Whether the tensors of the components are theirs is seen
-    when they are loaded: only their own code knows.
+    when they are loaded, since only their own code knows; but where a model of the same make ships,
+    they must have the shapes of that one's.
 
     Raises:
         ConfigError: If the configuration is not valid.
@@ -160,21 +196,20 @@ def check_stranger(folder: Path) -> None:
         PluginError: If a component's plugin is not installed.
         WeightsError: If there is no configuration, or the weights are damaged or too short.
     """
-    from drawzoo.zoo import component_entry
+    from drawzoo.hub import shipped
+    from drawzoo.manifest import manifest
 
     config = read_config(folder)
-    for kind in COMPONENTS:
-        part = getattr(config, kind)
-        component_entry(kind, part)
-        if _is_deep(part.config, MAX_DEPTH):
-            raise ConfigError(
-                f"{folder / CONFIG}: the settings of {kind} {part.name} are nested too deep"
-            )
+    make = _make(folder / CONFIG, config)
     path = folder / WEIGHTS
     if path.exists():
         header, size = read_header(path), path.stat().st_size
         _check_engine(path, header, config)
         check_size(path, size, config)
+        _check_sides(path, header, make.settings)
+        for twin in filter(None, map(shipped, manifest())):
+            if None not in make.settings and make == _make(twin / CONFIG, read_config(twin)):
+                check_tensors(path, header, read_header(twin / WEIGHTS).shapes)
         if size <= CHEAP_BYTES:
             check_finite(path, header)
 
@@ -233,6 +268,58 @@ def _check_engine(path: Path, header: Header, config: ModelConfig) -> None:
                 f"{path} does not fit {CONFIG}: {name} is {header.floats} {shape}, "
                 f"expected {header.floats} [{text}]"
             )
+
+
+def check_tensors(path: Path, header: Header, expected: Shapes) -> None:
+    """Refuses weights whose tensors are not those expected.
+
+    Raises:
+        WeightsError: If one is missing, too many, or of another shape or type.
+    """
+    found = header.tensors
+    if missing := sorted(expected.keys() - found):
+        raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {', '.join(missing[:3])}")
+    if extra := sorted(found.keys() - expected):
+        names = ", ".join(extra[:3])[:200]
+        raise WeightsError(f"{path} does not fit {CONFIG}: {names} is not expected")
+    for name, (sides, is_float) in expected.items():
+        entry, wanted = found[name], header.floats if is_float else "I64"
+        if entry.shape != list(sides) or entry.dtype != wanted:
+            raise WeightsError(
+                f"{path} does not fit {CONFIG}: {name} is {entry.dtype} {entry.shape}, "
+                f"expected {wanted} {list(sides)}"
+            )
+
+
+def _make(where: Path, config: ModelConfig) -> _Make:
+    from drawzoo.zoo import component_entry
+
+    names, settings = [], []
+    for kind in COMPONENTS:
+        part = getattr(config, kind)
+        entry = component_entry(kind, part)
+        if _is_deep(part.config, MAX_DEPTH):
+            raise ConfigError(f"{where}: the settings of {kind} {part.name} are nested too deep")
+        known = entry.load_config()
+        names.append(entry.qualified)
+        settings.append(
+            convert(part.config, known, f"{where}: {kind} {part.name}") if known else None
+        )
+    return _Make((config.image, config.latent, config.decoder), tuple(names), tuple(settings))
+
+
+def _check_sides(path: Path, header: Header, settings: tuple[Config | None, ...]) -> None:
+    """Refuses weights that are too small for a size among the components' settings."""
+    longest = max(max(entry.shape, default=0) for entry in header.tensors.values())
+    for part in filter(None, settings):
+        for field in msgspec.structs.fields(part):
+            value = getattr(part, field.name)
+            sizes = {Size: (value,), tuple[Size, ...]: value}.get(field.type, ())
+            if max(sizes, default=0) > longest:
+                raise WeightsError(
+                    f"{path} does not fit {CONFIG}: {field.name} is {value}, and no side of a "
+                    f"tensor is longer than {longest:,}"
+                )
 
 
 def _is_deep(data: Any, levels: int) -> bool:

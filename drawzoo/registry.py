@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from drawzoo.config import NAME
+from drawzoo.config import NAME, Config
 from drawzoo.errors import PluginError, UnknownNameError, nearest
 
 __all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical", "registry"]
@@ -28,6 +28,8 @@ class Entry(NamedTuple):
     distribution: str
     plugin: str
     """The name of the entry point that gave it."""
+    config: str | None = None
+    """Where a component's `Config` is imported from without torch, if its plugin says so."""
 
     @property
     def qualified(self) -> str:
@@ -40,15 +42,24 @@ class Entry(NamedTuple):
         Raises:
             PluginError: If the import fails.
         """
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
+        return self._imported(self.target) if isinstance(self.target, str) else self.target
+
+    def load_config(self) -> type[Config] | None:
+        """The class of a component's settings, if it is known without torch.
+
+        Raises:
+            PluginError: If the import fails.
+        """
+        return None if self.config is None else self._imported(self.config)
+
+    def _imported(self, place: str) -> Any:
+        module, _, attribute = place.partition(":")
         try:
             return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
         except Exception as error:
             raise PluginError(
                 f"{self.kind} {self.name!r} of the plugin {self.distribution} cannot be imported "
-                f"from {self.target}: {type(error).__name__}: {error}"
+                f"from {place}: {type(error).__name__}: {error}"
             ) from error
 
 
@@ -59,7 +70,9 @@ class Registrar:
         self._kind, self._distribution, self._plugin = kind, distribution, plugin
         self.entries: list[Entry] = []
 
-    def __call__(self, name: str, target: Any, *, summary: str = "") -> None:
+    def __call__(
+        self, name: str, target: Any, *, summary: str = "", config: str | None = None
+    ) -> None:
         """Registers `target` under `name`.
 
         Arguments:
@@ -67,18 +80,23 @@ class Registrar:
             target: The thing itself, or, so that listing it imports nothing,
                 "package.module:attribute".
             summary: One line for lists.
+            config: Of a component, "package.module:attribute" of its `Config`, in a module that
+                does without torch: a stranger's wrong settings are then refused at once.
 
         Raises:
-            ValueError: If the name or the target cannot be used.
+            ValueError: If the name, the target or the config cannot be used.
         """
         if not re.fullmatch(NAME, name):
             raise ValueError(f"{self._kind} name {name!r}: use lower case, digits, - and _")
-        if isinstance(target, str) and target.count(":") != 1:
-            raise ValueError(f"{self._kind} {name!r}: {target!r} is not 'package.module:attribute'")
+        for place in (target, config):
+            if isinstance(place, str) and place.count(":") != 1:
+                raise ValueError(
+                    f"{self._kind} {name!r}: {place!r} is not 'package.module:attribute'"
+                )
         if name in (entry.name for entry in self.entries):
             raise ValueError(f"{self._kind} {name!r} is registered twice")
         self.entries.append(
-            Entry(self._kind, name, target, summary, self._distribution, self._plugin)
+            Entry(self._kind, name, target, summary, self._distribution, self._plugin, config)
         )
 
 

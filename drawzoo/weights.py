@@ -15,8 +15,9 @@ from drawzoo.files import write_atomic
 from drawzoo.folder import (
     HALF,
     MAX_WEIGHTS_BYTES,
-    Header,
+    Shape,
     check_finite,
+    check_tensors,
     read_config,
     read_header,
 )
@@ -64,7 +65,8 @@ def read_model(folder: Path) -> Draw:
     path = folder / WEIGHTS
     expected = _expected(folder / CONFIG, config)
     header = read_header(path)
-    _compare(path, expected, header)
+    shapes = {n: Shape(tuple(t.shape), t.is_floating_point()) for n, t in expected.items()}
+    check_tensors(path, header, shapes)
     check_finite(path, header)
     try:
         tensors = load_file(path)
@@ -101,21 +103,3 @@ def _expected(path: Path, config: ModelConfig) -> dict[str, Tensor]:
             "read; choose smaller sizes"
         )
     return expected
-
-
-def _compare(path: Path, expected: dict[str, Tensor], header: Header) -> None:
-    found = header.tensors
-    if missing := sorted(expected.keys() - found):
-        raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {', '.join(missing[:3])}")
-    if extra := sorted(found.keys() - expected):
-        names = ", ".join(extra[:3])[:200]
-        raise WeightsError(f"{path} does not fit {CONFIG}: {names} is not expected")
-    for name, tensor in expected.items():
-        entry = found[name]
-        # Whole numbers are counters, such as those of batch normalisation.
-        wanted = header.floats if tensor.is_floating_point() else "I64"
-        if entry.shape != list(tensor.shape) or entry.dtype != wanted:
-            raise WeightsError(
-                f"{path} does not fit {CONFIG}: {name} is {entry.dtype} {entry.shape}, "
-                f"expected {wanted} {list(tensor.shape)}"
-            )

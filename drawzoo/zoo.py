@@ -151,6 +151,11 @@ def _component(
         raise PluginError(
             f"{kind} {part.name!r} of {entry.distribution} is no drawzoo.{base.__name__} class"
         )
+    if entry.load_config() not in (None, component.Config):
+        raise PluginError(
+            f"{kind} {entry.qualified} is registered with the settings {entry.config}, "
+            f"and {component.__name__}.Config is another class"
+        )
     config = convert(part.config, component.Config, f"{kind} {part.name}")
     filled = ComponentConfig(name=part.name, plugin=entry.distribution, config=to_dict(config))
     try:

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load, save
 
 import drawzoo
-from drawzoo.errors import DrawzooError
+from drawzoo.errors import DrawzooError, WeightsError
 from drawzoo.folder import COMPONENTS, check_stranger, engine_shapes
+from drawzoo.hub import shipped
 from drawzoo.manifest import CONFIG, WEIGHTS
 from drawzoo.weights import write_model
 
@@ -128,6 +129,12 @@ HOSTILE = {
     "giant encoder": config(lambda c: c["encoder"]["config"].update(units=GIANT)),
     "giant code": config(lambda c: c.update(latent=GIANT, decoder=GIANT)),
     "giant glimpse": config(lambda c: c["reader"]["config"].update(size=GIANT)),
+    "no units": config(lambda c: c["encoder"]["config"].update(units=0)),
+    "word for a setting": config(lambda c: c["encoder"]["config"].update(units="five")),
+    "unknown setting": config(lambda c: c["encoder"]["config"].update(evil=1)),
+    "setting of what has none": config(
+        lambda c: c.update(reader={"name": "none", "config": {"a": 1}})
+    ),
     "unbounded": config(lambda c: c.update(decoder=10**18)),
     "negative": config(lambda c: c.update(decoder=-1)),
     # What is to be found elsewhere.
@@ -261,15 +268,34 @@ def test_engine_shapes_are_those_of_the_engine(tiny):
         assert all(side in (None, real) for side, real in filled)
 
 
-LATE = {"giant encoder", "giant glimpse"}
-"""What only a component's own code can know, and with it torch."""
-
-
-@pytest.mark.parametrize("case", sorted(HOSTILE.keys() - LATE))
+@pytest.mark.parametrize("case", HOSTILE)
 def test_torch_is_not_needed_to_refuse(files, tmp_path, case):
     for name, raw in HOSTILE[case](files).items():
         (tmp_path / name).write_bytes(raw)
     with pytest.raises(DrawzooError):
+        check_stranger(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.pop("encoder.lstm.gates.bias"),
+        lambda t: t.update(
+            {"encoder.lstm.gates.weight": t["encoder.lstm.gates.weight"].T.contiguous()}
+        ),
+        lambda t: t.update({"writer.more": torch.zeros(1)}),
+    ],
+    ids=["missing", "transposed", "one more"],
+)
+def test_what_has_the_make_of_a_model_that_ships_has_its_tensors(tmp_path, change):
+    """Without torch: the header of the one that ships says which they are."""
+    good = {name: (shipped("draw-mnist") / name).read_bytes() for name in (CONFIG, WEIGHTS)}
+    for name, raw in good.items():
+        (tmp_path / name).write_bytes(raw)
+    check_stranger(tmp_path)
+    for name, raw in tensors(change)(good).items():
+        (tmp_path / name).write_bytes(raw)
+    with pytest.raises(WeightsError, match=f"does not fit {CONFIG}: "):
         check_stranger(tmp_path)
 
 

@@ -20,8 +20,9 @@ def register():
     """Adds a thing to the registry for one test."""
     installed.cache_clear()
 
-    def register(kind, name, target):
-        installed().registry.add([Entry(kind, name, target, "", "stranger", "stranger")])
+    def register(kind, name, target, config=None):
+        entry = Entry(kind, name, target, "", "stranger", "stranger", config)
+        installed().registry.add([entry])
 
     yield register
     installed.cache_clear()
@@ -105,6 +106,12 @@ def test_mistakes_are_told_before_anything_is_written(
     with pytest.raises(PluginError, match=reason):
         Trainer(config, images, tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_settings_registered_are_those_of_the_component(tiny, register):
+    register("reader", "stranger", Reader, "drawzoo_draw.settings:AttentionConfig")
+    with pytest.raises(PluginError, match=r"AttentionConfig, and Reader.Config is another class"):
+        drawzoo.build(override(tiny(), {"reader.name": "stranger"}))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def register_encoders(register: Registrar) -> None:
     register(
         "lstm-private",
         "drawzoo_ablations.encoder:PrivateEncoder",
+        config="drawzoo_draw.settings:LSTMConfig",
         summary="the paper's encoder without the decoder's output",
     )
 
@@ -24,6 +25,7 @@ def register_readers(register: Registrar) -> None:
     register(
         "attention-error",
         "drawzoo_ablations.reader:ErrorReader",
+        config="drawzoo_draw.settings:AttentionConfig",
         summary="an N × N patch of the error image alone",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drawzoo_draw.settings import LSTMConfig
 from torch import Tensor
 
 import drawzoo
@@ -16,10 +17,9 @@ class PrivateEncoder(drawzoo.Encoder):
     still in the error image: only the direct way from h_dec is cut.
     """
 
-    class Config(drawzoo.Config, frozen=True):
-        units: drawzoo.Size = 256
+    Config = LSTMConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: LSTMConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.out_features = config.units
         self.lstm = drawzoo.LSTM(sizes.glimpse, config.units)

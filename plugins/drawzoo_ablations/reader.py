@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drawzoo_draw.reader import AttentiveReader
+from drawzoo_draw.settings import AttentionConfig
 from torch import Tensor
 
 import drawzoo
@@ -14,7 +15,7 @@ __all__ = ["ErrorReader"]
 class ErrorReader(AttentiveReader):
     """Reads an N × N patch of the error image alone: eq. 27 without its first half."""
 
-    def __init__(self, config: AttentiveReader.Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: AttentionConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__(config, sizes)
         self.out_features //= 2
 

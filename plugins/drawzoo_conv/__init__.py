@@ -12,12 +12,22 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_encoders(register: Registrar) -> None:
-    register("conv", "drawzoo_conv.encoder:ConvEncoder", summary="CNN features of the image")
+    register(
+        "conv",
+        "drawzoo_conv.encoder:ConvEncoder",
+        config="drawzoo_conv.settings:ConvConfig",
+        summary="CNN features of the image",
+    )
 
 
 @hookimpl
 def register_writers(register: Registrar) -> None:
-    register("deconv", "drawzoo_conv.writer:DeconvWriter", summary="transposed convolutions")
+    register(
+        "deconv",
+        "drawzoo_conv.writer:DeconvWriter",
+        config="drawzoo_conv.settings:DeconvConfig",
+        summary="transposed convolutions",
+    )
 
 
 @hookimpl

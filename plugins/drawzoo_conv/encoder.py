@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import drawzoo
 from drawzoo_conv.blocks import ConvFeatures
+from drawzoo_conv.settings import ConvConfig
 
 __all__ = ["ConvEncoder"]
 
@@ -24,12 +25,9 @@ class ConvEncoder(drawzoo.Encoder):
     the encoder is privy to the decoder's previous output.
     """
 
-    class Config(drawzoo.Config, frozen=True):
-        units: drawzoo.Size = 256
-        channels: tuple[drawzoo.Size, ...] = (32, 64, 64)
-        features: drawzoo.Size = 256
+    Config = ConvConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: ConvConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.out_features = config.units
         self.cnn = ConvFeatures(sizes.image, config.channels, config.features)

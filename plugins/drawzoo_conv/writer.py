@@ -6,6 +6,7 @@ from torch import Tensor
 
 import drawzoo
 from drawzoo_conv.blocks import DeconvImage
+from drawzoo_conv.settings import DeconvConfig
 
 __all__ = ["DeconvWriter"]
 
@@ -13,10 +14,9 @@ __all__ = ["DeconvWriter"]
 class DeconvWriter(drawzoo.Writer):
     """Writes to the whole canvas what transposed convolutions make of h_dec."""
 
-    class Config(drawzoo.Config, frozen=True):
-        channels: tuple[drawzoo.Size, ...] = (32, 16)
+    Config = DeconvConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: DeconvConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.deconv = DeconvImage(sizes.decoder, config.channels, sizes.image)
 

@@ -12,22 +12,42 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_encoders(register: Registrar) -> None:
-    register("lstm", "drawzoo_draw.encoder:LSTMEncoder", summary="the paper's encoder")
+    register(
+        "lstm",
+        "drawzoo_draw.encoder:LSTMEncoder",
+        config="drawzoo_draw.settings:LSTMConfig",
+        summary="the paper's encoder",
+    )
 
 
 @hookimpl
 def register_readers(register: Registrar) -> None:
-    at = "drawzoo_draw.reader"
-    register("attention", f"{at}:AttentiveReader", summary="an N × N patch through a window")
-    register("whole", f"{at}:WholeReader", summary="all of the image and of the error image")
-    register("none", f"{at}:NoReader", summary="nothing: the encoder looks by itself")
+    at, none = "drawzoo_draw.reader", "drawzoo:Config"
+    register(
+        "attention",
+        f"{at}:AttentiveReader",
+        config="drawzoo_draw.settings:AttentionConfig",
+        summary="an N × N patch through a window",
+    )
+    register(
+        "whole",
+        f"{at}:WholeReader",
+        config=none,
+        summary="all of the image and of the error image",
+    )
+    register("none", f"{at}:NoReader", config=none, summary="nothing: the encoder looks by itself")
 
 
 @hookimpl
 def register_writers(register: Registrar) -> None:
     at = "drawzoo_draw.writer"
-    register("attention", f"{at}:AttentiveWriter", summary="an N × N patch through a window")
-    register("whole", f"{at}:WholeWriter", summary="the whole canvas")
+    register(
+        "attention",
+        f"{at}:AttentiveWriter",
+        config="drawzoo_draw.settings:AttentionConfig",
+        summary="an N × N patch through a window",
+    )
+    register("whole", f"{at}:WholeWriter", config="drawzoo:Config", summary="the whole canvas")
 
 
 @hookimpl

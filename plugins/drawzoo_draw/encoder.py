@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 import drawzoo
+from drawzoo_draw.settings import LSTMConfig
 
 __all__ = ["LSTMEncoder"]
 
@@ -12,10 +13,9 @@ __all__ = ["LSTMEncoder"]
 class LSTMEncoder(drawzoo.Encoder):
     """An LSTM fed with the glimpse and the decoder's previous output, eq. 5."""
 
-    class Config(drawzoo.Config, frozen=True):
-        units: drawzoo.Size = 256
+    Config = LSTMConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: LSTMConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.out_features = config.units
         self.lstm = drawzoo.LSTM(sizes.glimpse + sizes.decoder, config.units)

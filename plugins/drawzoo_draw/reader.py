@@ -7,6 +7,7 @@ from torch import Tensor
 
 import drawzoo
 from drawzoo.attention import WindowNet, read_patch
+from drawzoo_draw.settings import AttentionConfig
 
 __all__ = ["AttentiveReader", "NoReader", "WholeReader"]
 
@@ -14,10 +15,9 @@ __all__ = ["AttentiveReader", "NoReader", "WholeReader"]
 class AttentiveReader(drawzoo.Reader):
     """Reads an N × N patch of x and of the error image through one window, eq. 27."""
 
-    class Config(drawzoo.Config, frozen=True):
-        size: drawzoo.Size = 5
+    Config = AttentionConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: AttentionConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         channels, height, width = sizes.image
         self.window = WindowNet(sizes.decoder, config.size, height, width)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 import drawzoo
 from drawzoo.attention import WindowNet, write_patch
+from drawzoo_draw.settings import AttentionConfig
 
 __all__ = ["AttentiveWriter", "WholeWriter"]
 
@@ -13,10 +14,9 @@ __all__ = ["AttentiveWriter", "WholeWriter"]
 class AttentiveWriter(drawzoo.Writer):
     """Writes an N × N patch to the canvas through a window, eq. 28 and 29."""
 
-    class Config(drawzoo.Config, frozen=True):
-        size: drawzoo.Size = 5
+    Config = AttentionConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: AttentionConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         channels, self.height, self.width = sizes.image
         self.window = WindowNet(sizes.decoder, config.size, self.height, self.width)

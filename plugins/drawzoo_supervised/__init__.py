@@ -15,6 +15,7 @@ def register_encoders(register: Registrar) -> None:
     register(
         "supervised",
         "drawzoo_supervised.encoder:SupervisedEncoder",
+        config="drawzoo_supervised.settings:SupervisedConfig",
         summary="glimpses, and a classifier's features; needs labels to train",
     )
 

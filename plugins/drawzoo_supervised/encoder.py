@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import drawzoo
+from drawzoo_supervised.settings import SupervisedConfig
 
 __all__ = ["SupervisedEncoder"]
 
@@ -30,15 +31,9 @@ class SupervisedEncoder(drawzoo.Encoder):
 
     needs_labels = True
 
-    class Config(drawzoo.Config, frozen=True):
-        units: drawzoo.Size = 256
-        channels: tuple[drawzoo.Size, ...] = (16, 64, 64)
-        features: drawzoo.Size = 128
-        classes: drawzoo.Size = 10
-        weight: float = 20.0
-        """Of the cross-entropy beside the bound, both in nats."""
+    Config = SupervisedConfig
 
-    def __init__(self, config: Config, sizes: drawzoo.Sizes) -> None:
+    def __init__(self, config: SupervisedConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.out_features = config.units
         self.classes, self.weight = config.classes, config.weight

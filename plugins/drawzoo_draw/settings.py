@@ -1,0 +1,19 @@
+"""The settings of this plugin's components. Free of torch, so that wrong ones are refused early."""
+
+from __future__ import annotations
+
+from drawzoo import Config, Size
+
+__all__ = ["AttentionConfig", "LSTMConfig"]
+
+
+class AttentionConfig(Config, frozen=True):
+    """Of a read or a write through a window: N, the filters along each side."""
+
+    size: Size = 5
+
+
+class LSTMConfig(Config, frozen=True):
+    """Of an encoder that is an LSTM."""
+
+    units: Size = 256

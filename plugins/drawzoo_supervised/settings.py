@@ -1,0 +1,18 @@
+"""The settings of this plugin's encoder. Free of torch, so that wrong ones are refused early."""
+
+from __future__ import annotations
+
+from drawzoo import Config, Size
+
+__all__ = ["SupervisedConfig"]
+
+
+class SupervisedConfig(Config, frozen=True):
+    """Of the encoder of Model II."""
+
+    units: Size = 256
+    channels: tuple[Size, ...] = (16, 64, 64)
+    features: Size = 128
+    classes: Size = 10
+    weight: float = 20.0
+    """Of the cross-entropy beside the bound, both in nats."""
