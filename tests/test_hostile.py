@@ -320,6 +320,8 @@ CHILD = (
         (["sample", "--out", "x.png"], "not a number"),
         (["sample", "--out", "x.png"], "other shape"),
         (["evaluate"], "promises 100 GB"),
+        (["analyze", "kernels"], "giant encoder"),
+        (["encode"], "unknown setting"),
         (["pull"], "pickle for weights"),
         (["pull"], "giant code"),
     ],

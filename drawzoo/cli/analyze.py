@@ -75,18 +75,20 @@ def steps(
     import functools
     import json
 
-    import torch
-
-    from drawzoo.analysis.reconstruction import reconstructions
-    from drawzoo.analysis.steps import step_effects, step_variants
     from drawzoo.cli.loading import load_model
     from drawzoo.cli.progress import progress
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.render.figures import steps_sheet
 
     check_writable(out)
     loaded = load_model(model)
+
+    import torch
+
+    from drawzoo.analysis.reconstruction import reconstructions
+    from drawzoo.analysis.steps import step_effects, step_variants
+    from drawzoo.render.figures import steps_sheet
+
     source = Source(dataset, split, data, transform)
     whole = source.split_images(loaded)
     chosen, names = source.choose(loaded, (image,))
@@ -175,21 +177,23 @@ def interpolate(
     """
     import json
 
-    import torch
-
-    from drawzoo.analysis.interpolation import interpolate as between
-    from drawzoo.analysis.reconstruction import reconstructions
     from drawzoo.cli.loading import load_model
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.model import Drawing
-    from drawzoo.render.animation import gif as animate
-    from drawzoo.render.figures import interpolation_sheet
 
     if out == gif:
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
     loaded = load_model(model)
+
+    import torch
+
+    from drawzoo.analysis.interpolation import interpolate as between
+    from drawzoo.analysis.reconstruction import reconstructions
+    from drawzoo.model import Drawing
+    from drawzoo.render.animation import gif as animate
+    from drawzoo.render.figures import interpolation_sheet
+
     ends = None
     if seeds:
         names = [f"seed {seed}" for seed in (start, end)]
@@ -244,13 +248,16 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
     """
     import json
 
-    from drawzoo.analysis.kernels import first_kernels
     from drawzoo.cli.loading import load_model
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.render.figures import kernels_plot
 
     check_writable(out)
-    found = {model: first_kernels(load_model(model)) for model in models}
+    loaded = {model: load_model(model) for model in models}
+
+    from drawzoo.analysis.kernels import first_kernels
+    from drawzoo.render.figures import kernels_plot
+
+    found = {model: first_kernels(one) for model, one in loaded.items()}
     write_atomic(out, kernels_plot(found))
     click.echo(f"the first kernels of {', '.join(found)} in {out}", err=True)
     if as_json:
@@ -293,14 +300,16 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
 
     import msgspec
 
-    from drawzoo.analysis.parameters import bounds_versus, parts
     from drawzoo.cli.loading import load_model
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.render.figures import parameters_plot
 
     check_writable(out)
     loaded = {model: load_model(model) for model in models}
+
+    from drawzoo.analysis.parameters import bounds_versus, parts
+    from drawzoo.render.figures import parameters_plot
+
     against = versus and bounds_versus(versus, {m: one.config for m, one in loaded.items()})
     found = {model: parts(one) for model, one in loaded.items()}
     write_atomic(out, parameters_plot(found, against or None))
@@ -378,17 +387,19 @@ def attention(
     """
     import json
 
+    from drawzoo.cli.loading import load_model
+    from drawzoo.files import check_writable, write_atomic
+
+    check_writable(out)
+    loaded = load_model(model)
+
     import torch
 
     from drawzoo.analysis.attention import check_windows, path
     from drawzoo.analysis.reconstruction import reconstructions
-    from drawzoo.cli.loading import load_model
-    from drawzoo.files import check_writable, write_atomic
     from drawzoo.model import join
     from drawzoo.render.figures import attention_sheet
 
-    check_writable(out)
-    loaded = load_model(model)
     sampled = loaded.draw(num, generator=torch.Generator().manual_seed(seed))
     named = images or tuple(map(str, range(num)))
     chosen, names = Source(dataset, split, data, transform).choose(loaded, named)

@@ -30,21 +30,23 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     """
     import warnings
 
-    import torch
-
-    from drawzoo.analysis.codes import read_z
     from drawzoo.cli.loading import load_model
     from drawzoo.errors import DataError
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.model import CHUNK
-    from drawzoo.render.animation import gif as animate
-    from drawzoo.render.grid import grid, png, roomy_scale
 
     if out == gif:
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
     loaded = load_model(model)
+
+    import torch
+
+    from drawzoo.analysis.codes import read_z
+    from drawzoo.model import CHUNK
+    from drawzoo.render.animation import gif as animate
+    from drawzoo.render.grid import grid, png, roomy_scale
+
     z = read_z(codes, loaded.config)[:, :num]
     if z.shape[1] > MAX_NUM:
         raise DataError(

@@ -44,7 +44,6 @@ def command(
     """
     import functools
 
-    from drawzoo.analysis.codes import CodesInfo, encode_images, write_codes
     from drawzoo.cli.loading import load_model
     from drawzoo.cli.progress import progress
     from drawzoo.files import check_writable
@@ -53,6 +52,9 @@ def command(
         raise click.UsageError("--num is for a whole split; leave it out, or the images named")
     check_writable(out)
     loaded = load_model(model)
+
+    from drawzoo.analysis.codes import CodesInfo, encode_images, write_codes
+
     source = Source(dataset, split, data, transform)
     if images:
         chosen, names = source.choose(loaded, images)

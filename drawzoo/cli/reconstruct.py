@@ -54,14 +54,10 @@ def command(
     import functools
     import json
 
-    from drawzoo.analysis.reconstruction import reconstructions
     from drawzoo.cli.loading import load_model
     from drawzoo.cli.progress import progress
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
-    from drawzoo.model import join
-    from drawzoo.render.animation import gif as animate
-    from drawzoo.render.figures import reconstruction_sheet
 
     if len(images) > MAX_IMAGES:
         raise click.UsageError(f"{len(images)} images are too many for one picture: {MAX_IMAGES}")
@@ -70,6 +66,12 @@ def command(
     for path in filter(None, (out, gif)):
         check_writable(path)
     loaded = load_model(model)
+
+    from drawzoo.analysis.reconstruction import reconstructions
+    from drawzoo.model import join
+    from drawzoo.render.animation import gif as animate
+    from drawzoo.render.figures import reconstruction_sheet
+
     chosen, names = Source(dataset, split, data, transform).choose(loaded, images)
     results = reconstructions(
         loaded, chosen, seed=seed, progress=functools.partial(progress, what=model)

@@ -24,9 +24,14 @@ class SupervisedEncoder(drawzoo.Encoder):
     """An LSTM fed with the glimpse, the decoder's previous output, and a classifier's insides.
 
     The classifier is a CNN, one hidden layer, and class logits. It feeds the LSTM at two places:
-    with its convolutional maps, and with its hidden layer. Both are the same at every step, so
-    their share of the LSTM's gates is computed once an image. In training the weighted
-    cross-entropy of the logits is added to the bound; drawing and evaluation need no labels.
+    with its convolutional maps, and with the probabilities of the classes. Both are the same at
+    every step, so their share of the LSTM's gates is computed once an image. In training the
+    weighted cross-entropy of the logits is added to the bound; drawing and evaluation need no
+    labels.
+
+    The maps serve both losses, and a cross-entropy that outweighs the bound spoils them for it:
+    with weight 20 the bound was 5 nats worse than with 2 after four passes over MNIST. The layers
+    above serve the classes alone, and Adam's steps there hardly depend on the weight.
     """
 
     needs_labels = True
@@ -43,14 +48,15 @@ class SupervisedEncoder(drawzoo.Encoder):
         # For the classes alone: what drives the LSTM stays whole.
         self.dropout = nn.Dropout(0.5)
         self.logits = nn.Linear(config.features, config.classes)
-        self.drive = nn.Linear(size + config.features, 4 * config.units, bias=False)
+        self.drive = nn.Linear(size + config.classes, 4 * config.units, bias=False)
         self.lstm = drawzoo.LSTM(sizes.glimpse + sizes.decoder, config.units)
 
     def prepare(self, x: Tensor) -> Tensor:
         """X [B, C, H, W] → the gates' drive and the class logits, [B, 4 U + K]."""
         maps = self.maps(x).flatten(1)
         hidden = torch.relu(self.hidden(maps))
-        drive = self.drive(torch.cat([maps, hidden], dim=1))
+        classes = torch.softmax(self.logits(hidden), dim=1)
+        drive = self.drive(torch.cat([maps, classes], dim=1))
         return torch.cat([drive, self.logits(self.dropout(hidden))], dim=1)
 
     def initial_state(self, batch: int) -> drawzoo.EncoderState:

@@ -14,5 +14,5 @@ class SupervisedConfig(Config, frozen=True):
     channels: tuple[Size, ...] = (16, 64, 64)
     features: Size = 128
     classes: Size = 10
-    weight: float = 20.0
+    weight: float = 2.0
     """Of the cross-entropy beside the bound, both in nats."""
