@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and folders that one process at a time writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 from drawzoo.errors import OutputError
 
-__all__ = ["check_writable", "open_atomic", "write_atomic"]
+__all__ = ["check_writable", "locked", "open_atomic", "write_atomic"]
 
 
 @contextlib.contextmanager
@@ -53,6 +53,30 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Writes `data` to `path`, or raises `OutputError` and leaves what was there."""
     with open_atomic(path) as file:
         file.write(data)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes that ask for it out of a folder; the system lets go if this one dies.
+
+    Raises:
+        OutputError: If another process has it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            f"another process is writing to {folder}; wait for it, or choose another folder"
+        ) from None
+    except OSError as error:
+        raise _failed(folder / ".lock", error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_writable(path: Path) -> None:

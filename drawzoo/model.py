@@ -110,6 +110,11 @@ class Bound(Tensor):
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bound:
+        copy: Bound = self.as_subclass(Tensor).clone().as_subclass(Bound)
+        copy.kl, copy.reconstruction = self.kl.clone(), self.reconstruction.clone()
+        return copy
+
 
 class Codes(NamedTuple):
     """The latent codes inferred from a batch of images, [T, B, Z] each."""

@@ -39,10 +39,16 @@ def model_config(name: str) -> ModelConfig:
     Raises:
         UnknownNameError: If there is no such model.
     """
-    config = registry().find("model", name).load()
+    entry = registry().find("model", name)
+    config = entry.load()
     if not isinstance(config, ModelConfig):
         raise PluginError(
             f"model {name!r} is registered as {type(config).__name__}, no ModelConfig"
+        )
+    if config.name != entry.name:
+        raise PluginError(
+            f"model {entry.qualified} calls itself {config.name}; register it under the name of "
+            "its variant and dataset"
         )
     return config
 

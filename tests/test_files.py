@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from drawzoo.errors import OutputError
-from drawzoo.files import check_writable, open_atomic, write_atomic
+from drawzoo.files import check_writable, locked, open_atomic, write_atomic
 
 
 @pytest.fixture
@@ -135,3 +135,11 @@ def test_devices_stay_devices(folder):
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert os.listdir(folder) == ["pipe"]
+
+
+def test_folder_is_locked_once(folder):
+    reason = r"another process .* choose another folder$"
+    with locked(folder), pytest.raises(OutputError, match=reason), locked(folder):
+        pass
+    with locked(folder):
+        pass

@@ -1,5 +1,6 @@
 """The recurrence and its bound, in float64 against independent computations."""
 
+import copy
 import itertools
 import math
 import shutil
@@ -81,6 +82,8 @@ class TestBound:
         assert bound.kl.shape == (2, 3)
         for result in (bound + 1, bound.mean(), bound[0], torch.cat([bound, bound])):
             assert type(result) is torch.Tensor
+        copied = copy.deepcopy(bound)
+        assert type(copied) is Bound and copied.equal(bound) and copied.kl.equal(bound.kl)
         assert not bound.requires_grad
         assert "3" in repr(bound.shape) and repr(bound)
 
@@ -175,8 +178,8 @@ class TestRecurrence:
         before = [tensor.clone() for tensor in inputs]
         random = torch.get_rng_state()
         first, second = (model.step(x, None, noise, state) for _ in range(2))
-        for tensor, copy in zip(inputs, before, strict=True):
-            assert torch.equal(tensor, copy)
+        for tensor, kept in zip(inputs, before, strict=True):
+            assert torch.equal(tensor, kept)
         assert torch.equal(first.state.canvas, second.state.canvas)
         assert torch.equal(first.posterior.mean, second.posterior.mean)
         assert torch.equal(random, torch.get_rng_state())

@@ -13,6 +13,7 @@ from drawzoo.registry import Entry
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.loop import Trainer
 from drawzoo.weights import WEIGHTS, read_model
+from drawzoo.zoo import model_config
 
 
 @pytest.fixture
@@ -106,6 +107,12 @@ def test_mistakes_are_told_before_anything_is_written(
     with pytest.raises(PluginError, match=reason):
         Trainer(config, images, tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_model_is_registered_under_its_own_name(tiny, register):
+    register("model", "other-mnist", tiny())
+    with pytest.raises(PluginError, match=r"stranger:other-mnist calls itself "):
+        model_config("other-mnist")
 
 
 def test_settings_registered_are_those_of_the_component(tiny, register):

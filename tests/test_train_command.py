@@ -13,6 +13,7 @@ from runs import state, steps_of
 import drawzoo
 from drawzoo.cli import main
 from drawzoo.errors import ConfigError, OutputError, TrainingError
+from drawzoo.files import locked
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.weights import WEIGHTS
 
@@ -129,6 +130,12 @@ class TestCommand:
         assert text.startswith("Error: ") and text.count("\n") == 1
         assert word in text
 
+    def test_folder_in_which_another_run_is_going_on(self, train, tmp_path):
+        with locked(tmp_path):
+            code, text = train(*self.new, out=tmp_path)
+        assert code == OutputError.exit_code and text.count("\n") == 1 and "another" in text
+        assert not (tmp_path / "config.json").exists()
+
     def test_folder_that_cannot_be_made(self, train, tmp_path):
         (tmp_path / "file").touch()
         code, text = train(*self.new, out=tmp_path / "file" / "run")
@@ -227,4 +234,4 @@ def test_resume_is_exact_after_kills(tmp_path):
     logged = steps_of(killed)
     assert logged == sorted(set(logged)) and logged[-1] == 60
     left = {path.name for path in killed.iterdir() if not path.name.startswith(".")}
-    assert left == {path.name for path in whole.iterdir()}
+    assert left == {path.name for path in whole.iterdir() if not path.name.startswith(".")}

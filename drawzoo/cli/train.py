@@ -157,6 +157,7 @@ def _train(
     checkpoint_steps: int,
     tensorboard: bool,
 ) -> None:
+    import contextlib
     import shlex
 
     import torch
@@ -167,19 +168,22 @@ def _train(
     from drawzoo.data.images import load_dataset
     from drawzoo.distributed import world
     from drawzoo.errors import OutputError
+    from drawzoo.files import locked
     from drawzoo.paths import data_root
     from drawzoo.training.loop import Trainer
 
     check_device(device)
     if tf32:
         torch.set_float32_matmul_precision("high")
-    with world(device) as (processes, device):
+    with contextlib.ExitStack() as stack, world(device) as (processes, device):
         with processes.leader_first(device):
             images = load_dataset(config.model.dataset, "train", data_root(data))
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
+        if processes.leads:
+            stack.enter_context(locked(out))
         compiled = compile == "yes" or (compile == "auto" and pays(config, len(images.pixels)))
         trainer = Trainer(
             config, images, out, checkpoint, compile=compiled, device=device, world=processes
