@@ -16,7 +16,8 @@ from drawzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from drawzoo.components import Encoder, EncoderState, Reader, Sizes, Window, Writer
-    from drawzoo.model import Codes, Draw, Drawing
+    from drawzoo.drawing import Drawing
+    from drawzoo.model import Codes, Draw
     from drawzoo.recurrent import LSTM
     from drawzoo.zoo import build, list_models, load
 
@@ -50,7 +51,7 @@ _LAZY = {
     "LSTM": "recurrent",
     "Codes": "model",
     "Draw": "model",
-    "Drawing": "model",
+    "Drawing": "drawing",
     "Encoder": "components",
     "EncoderState": "components",
     "Reader": "components",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
 from drawzoo.config import ModelConfig
+from drawzoo.drawing import Drawing, join
 from drawzoo.errors import ConfigError
 from drawzoo.likelihood import LIKELIHOODS
 from drawzoo.recurrent import LSTM
@@ -37,14 +38,12 @@ __all__ = [
     "Bound",
     "Codes",
     "Draw",
-    "Drawing",
     "Posterior",
     "State",
     "Step",
     "Terms",
     "gaussian_kl",
     "gaussian_log_ratio",
-    "join",
 ]
 
 CHUNK = 100
@@ -125,19 +124,6 @@ class Codes(NamedTuple):
     """The posterior's mean at each step; from the second on it depends on the z before."""
     log_std: Tensor
     """The logarithm of its standard deviation."""
-
-
-class Drawing(NamedTuple):
-    """The course of a batch of drawings."""
-
-    canvases: Tensor
-    """c_1 … c_T, [T, B, C, H, W]."""
-    images: Tensor
-    """The same as pixel probabilities in [0, 1]."""
-    reads: list[Window] | None
-    """The windows read through at each step; None where nothing is read or there is no window."""
-    writes: list[Window] | None
-    """The windows written through at each step; None where there is no window."""
 
 
 def gaussian_log_ratio(posterior: Posterior, noise: Tensor) -> Tensor:
@@ -491,30 +477,3 @@ def _device(generator: torch.Generator | None) -> torch.device:
 
 def _windows(windows: list[Window | None]) -> list[Window] | None:
     return None if windows[0] is None else cast(list[Window], windows)
-
-
-def join(drawings: Sequence[Drawing]) -> Drawing:
-    """The drawings of several batches as those of one, in the same order and of the same model."""
-    return Drawing(
-        torch.cat([drawing.canvases for drawing in drawings], dim=1),
-        torch.cat([drawing.images for drawing in drawings], dim=1),
-        _join_windows([drawing.reads for drawing in drawings]),
-        _join_windows([drawing.writes for drawing in drawings]),
-    )
-
-
-def _join_windows(series: Sequence[list[Window] | None]) -> list[Window] | None:
-    given = [windows for windows in series if windows is not None]
-    return [_concatenate(step) for step in zip(*given, strict=True)] or None
-
-
-def _concatenate(windows: Sequence[Window]) -> Window:
-    """One window for all images of several batches."""
-    return Window(
-        gx=torch.cat([window.gx for window in windows]),
-        gy=torch.cat([window.gy for window in windows]),
-        stride=torch.cat([window.stride for window in windows]),
-        variance=torch.cat([window.variance for window in windows]),
-        intensity=torch.cat([window.intensity for window in windows]),
-        size=windows[0].size,
-    )

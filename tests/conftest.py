@@ -1,9 +1,12 @@
 """Fixtures that all tests share."""
 
+import itertools
 import os
+import signal
 import socket
 import tempfile
 import time
+import warnings
 
 import pytest
 import torch
@@ -163,16 +166,84 @@ def models(monkeypatch, loopback, tiny, tmp_path):
     manifest.manifest.cache_clear()
 
 
+# Of the command line
+
+SMALL = ("latent=2", "decoder=8", "encoder.units=8", "steps=2", "batch_size=10")
+
+
 @pytest.fixture
-def run(capsys):
-    """Runs the command line in this process: its exit code, lines on stdout, text on stderr."""
+def command(capsys):
+    """Runs the command line in this process; gives exit code, stdout and stderr."""
     from drawzoo.cli import main
 
-    def run(*args):
+    def call(*args):
         capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
+        with pytest.raises(SystemExit) as exit, warnings.catch_warnings():
+            # As outside of tests, where a warning is no error.
+            warnings.simplefilter("always")
             main([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return exit.value.code, out.splitlines(), err
+        return exit.value.code, *capsys.readouterr()
 
-    return run
+    return call
+
+
+@pytest.fixture
+def run(command):
+    """As `command`, with stdout in lines."""
+
+    def call(*args):
+        code, out, err = command(*args)
+        return code, out.splitlines(), err
+
+    return call
+
+
+@pytest.fixture
+def fails(command):
+    """Runs a command that must fail; gives its exit code and its one line."""
+
+    def call(*args):
+        code, out, err = command(*args)
+        assert out == ""
+        assert err.startswith("Error: ") and err.endswith("\n") and err[:-1].isprintable()
+        return code, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The folder of a small MNIST in torchvision's layout."""
+    root = tmp_path_factory.mktemp("data")
+    (root / "MNIST" / "raw").mkdir(parents=True)
+    for name, count in (("train", 40), ("t10k", 300)):
+        pixels = torch.randint(256, (count, 28, 28), dtype=torch.uint8)
+        for kind, x in (("images-idx3", pixels), ("labels-idx1", pixels[:, 0, 0] % 10)):
+            head = bytes([0, 0, 8, x.dim()]) + b"".join(n.to_bytes(4, "big") for n in x.shape)
+            path = root / "MNIST" / "raw" / f"{name}-{kind}-ubyte"
+            path.write_bytes(head + x.numpy().tobytes())
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
+    """The folder of a finished run of a small `draw-mnist`."""
+    from drawzoo.cli import main
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    settings = itertools.chain(*(("--set", item) for item in SMALL))
+    with pytest.raises(SystemExit) as exit:
+        main(
+            ["train", "draw-mnist", "--data", str(data), "--out", str(folder), *settings]
+            + ["--epochs", "3", "--checkpoint-steps", "2"]
+        )
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert exit.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def model(trained):
+    return f"local-dir:{trained}"

@@ -1,96 +1,28 @@
 """The command line: what it prints where, its exit codes, and what it leaves on the disk."""
 
 import io
-import itertools
 import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import warnings
 
 import msgspec
 import pytest
 import torch
-from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import drawzoo
 from drawzoo import hub
 from drawzoo import manifest as manifest_module
-from drawzoo.cli import COMMANDS, main
+from drawzoo.cli import COMMANDS
 from drawzoo.evaluation import evaluate_bound
 from drawzoo.figures import BoundFigure
-from drawzoo.manifest import FILES, Published, pin, read_manifest, verify
+from drawzoo.manifest import FILES, Published, pin
 from drawzoo.render.grid import PADDING, grid, png
 
 TINY = ("latent=2", "decoder=8", "encoder.units=8", "steps=2", "batch_size=10")
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs the command line in this process; gives exit code, stdout and stderr."""
-
-    def call(*args):
-        with pytest.raises(SystemExit) as exit, warnings.catch_warnings():
-            # As outside of tests, where a warning is no error.
-            warnings.simplefilter("always")
-            main([str(arg) for arg in args])
-        return exit.value.code, *capsys.readouterr()
-
-    return call
-
-
-@pytest.fixture
-def fails(run):
-    """Runs a command that must fail; gives its exit code and its one line."""
-
-    def call(*args):
-        code, out, err = run(*args)
-        assert out == ""
-        assert err.startswith("Error: ") and err.endswith("\n") and err[:-1].isprintable()
-        return code, err
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """The folder of a small MNIST in torchvision's layout."""
-    root = tmp_path_factory.mktemp("data")
-    (root / "MNIST" / "raw").mkdir(parents=True)
-    for name, count in (("train", 40), ("t10k", 300)):
-        pixels = torch.randint(256, (count, 28, 28), dtype=torch.uint8)
-        for kind, x in (("images-idx3", pixels), ("labels-idx1", pixels[:, 0, 0] % 10)):
-            head = bytes([0, 0, 8, x.dim()]) + b"".join(n.to_bytes(4, "big") for n in x.shape)
-            path = root / "MNIST" / "raw" / f"{name}-{kind}-ubyte"
-            path.write_bytes(head + x.numpy().tobytes())
-    return root
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, data):
-    """The folder of a finished run of a small `draw-mnist`."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-    settings = itertools.chain(*(("--set", item) for item in TINY))
-    with pytest.raises(SystemExit) as exit:
-        main(
-            ["train", "draw-mnist", "--data", str(data), "--out", str(folder), *settings]
-            + ["--epochs", "3", "--checkpoint-steps", "2"]
-        )
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    assert exit.value.code == 0
-    return folder
-
-
-@pytest.fixture
-def model(trained):
-    return f"local-dir:{trained}"
 
 
 def python(*args, **options):
@@ -120,14 +52,14 @@ class TestStartUp:
         assert result.returncode == 0
         assert result.stdout == f"drawzoo, version {drawzoo.__version__}\n"
 
-    def test_help_names_all_commands(self, run):
-        code, out, err = run("--help")
+    def test_help_names_all_commands(self, command):
+        code, out, err = command("--help")
         assert code == 0 and err == ""
         assert all(f"\n  {name} " in out for name in COMMANDS)
 
     @pytest.mark.parametrize("name", COMMANDS)
-    def test_help_of_each_command(self, run, name):
-        code, out, err = run(name, "--help")
+    def test_help_of_each_command(self, command, name):
+        code, out, err = command(name, "--help")
         assert code == 0 and err == "" and f"drawzoo {name}" in out
 
     @pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",)])
@@ -209,18 +141,18 @@ class TestErrors:
         assert code == 1
         assert "RuntimeError" in line and "second line" in line and "DRAWZOO_DEBUG=1" in line
 
-    def test_interruption(self, run, monkeypatch):
+    def test_interruption(self, command, monkeypatch):
         def interrupt(*_):
             raise KeyboardInterrupt
 
         monkeypatch.setattr("drawzoo.zoo.list_models", interrupt)
-        code, out, err = run("list")
+        code, out, err = command("list")
         # On a line of its own, after the terminal's ^C.
         assert (code, out, err.lstrip()) == (130, "", "Error: interrupted\n")
 
-    def test_traceback_if_asked_for(self, run, monkeypatch):
+    def test_traceback_if_asked_for(self, command, monkeypatch):
         monkeypatch.setenv("DRAWZOO_DEBUG", "1")
-        code, out, err = run("info", "draw-mnits")
+        code, out, err = command("info", "draw-mnits")
         assert code == 4 and out == ""
         assert err.startswith("Traceback (most recent call last)")
         assert "UnknownNameError" in err
@@ -274,8 +206,8 @@ class TestList:
     KEYS = {"name", "variant", "dataset", "plugin", "steps", "parameters", "bytes", "sha256"}
     KEYS |= {"bound_nats", "source"}
 
-    def test_json(self, run, published):
-        code, out, err = run("list", "--json")
+    def test_json(self, command, published):
+        code, out, err = command("list", "--json")
         assert code == 0 and err == ""
         rows = {row["name"]: row for row in json.loads(out)}
         assert list(rows) == sorted(rows)
@@ -290,39 +222,39 @@ class TestList:
         unknown = {key: rows["model3-mnist"][key] for key in ("parameters", "bytes", "bound_nats")}
         assert set(unknown.values()) == {None}
 
-    def test_table(self, run, published):
-        code, out, err = run("list")
+    def test_table(self, command, published):
+        code, out, err = command("list")
         assert code == 0 and err == ""
         (line,) = (line for line in out.splitlines() if line.startswith("draw-mnist "))
         assert "1,234,567" in line and "90.50" in line and "shipped" in line
         assert "\x1b" not in out
 
-    def test_pattern(self, run):
-        rows = json.loads(run("list", "model3-*", "--json")[1])
+    def test_pattern(self, command):
+        rows = json.loads(command("list", "model3-*", "--json")[1])
         assert [row["name"] for row in rows] == ["model3-mnist"]
 
-    def test_info(self, run, published, model):
-        code, out, err = run("info", "draw-mnist", "--json")
+    def test_info(self, command, published, model):
+        code, out, err = command("info", "draw-mnist", "--json")
         facts = json.loads(out)
         assert code == 0 and err == ""
         assert facts["name"] == "draw-mnist" and facts["config"]["steps"] == 10
         assert facts["files"]["config.json"]["sha256"] == pin(published / "config.json").sha256
-        assert run("info", "draw-mnist")[0] == 0
-        facts = json.loads(run("info", model, "--json")[1])
+        assert command("info", "draw-mnist")[0] == 0
+        facts = json.loads(command("info", model, "--json")[1])
         assert facts["config"]["decoder"] == 8
-        assert "decoder" in run("info", model)[1]
+        assert "decoder" in command("info", model)[1]
 
-    def test_pull(self, run, published):
-        code, out, err = run("pull", "draw-mnist")
+    def test_pull(self, command, published):
+        code, out, err = command("pull", "draw-mnist")
         assert code == 0 and "verified" in err
         assert out == f"{published}\n"
-        code, out, err = run("pull", "--all", "--json")
+        code, out, err = command("pull", "--all", "--json")
         assert code == 0 and json.loads(out)["source"] == "shipped"
 
 
 class TestPlugins:
-    def test_json(self, run):
-        code, out, err = run("plugins", "--json")
+    def test_json(self, command):
+        code, out, err = command("plugins", "--json")
         assert code == 0 and err == ""
         result = json.loads(out)
         assert result["clashes"] == []
@@ -336,8 +268,8 @@ class TestPlugins:
         assert "draw-mnist" in rows["draw"]["gives"]["model"]
         assert "synthetic" in rows["data"]["gives"]["dataset"]
 
-    def test_table(self, run):
-        code, out, _ = run("plugins")
+    def test_table(self, command):
+        code, out, _ = command("plugins")
         assert code == 0
         assert "draw-mnist" in out and "\x1b" not in out
 
@@ -346,8 +278,8 @@ class TestEvaluate:
     KEYS = ["model", "dataset", "split", "protocol", "images", "nats_mean", "nats_std"]
     KEYS += ["kl", "reconstruction", "seed"]
 
-    def test_json(self, run, model, data):
-        code, out, err = run("evaluate", model, "--data", data, "--json")
+    def test_json(self, command, model, data):
+        code, out, err = command("evaluate", model, "--data", data, "--json")
         assert code == 0 and err == ""
         figure = json.loads(out)
         assert figure.keys() >= set(self.KEYS)
@@ -358,37 +290,37 @@ class TestEvaluate:
         )
         assert figure["nats_std"] > 0
 
-    def test_figure_depends_on_the_seed_alone(self, run, model, data):
+    def test_figure_depends_on_the_seed_alone(self, command, model, data):
         args = ("evaluate", model, "--data", data, "--json", "--seed")
-        first = run(*args, 3)[1]
+        first = command(*args, 3)[1]
         torch.manual_seed(5)
-        assert run(*args, 3)[1] == first
-        assert json.loads(run(*args, 4)[1])["nats_mean"] != json.loads(first)["nats_mean"]
+        assert command(*args, 3)[1] == first
+        assert json.loads(command(*args, 4)[1])["nats_mean"] != json.loads(first)["nats_mean"]
 
-    def test_other_data(self, run, model):
-        code, out, _ = run(
+    def test_other_data(self, command, model):
+        code, out, _ = command(
             "evaluate", model, "--dataset", "synthetic", "--split", "valid", "--json"
         )
         figure = json.loads(out)
         assert code == 0
         assert (figure["dataset"], figure["split"], figure["images"]) == ("synthetic", "valid", 200)
 
-    def test_text_has_the_same_figures(self, run, model, data):
-        figure = json.loads(run("evaluate", model, "--data", data, "--json")[1])
-        code, out, _ = run("evaluate", model, "--data", data)
+    def test_text_has_the_same_figures(self, command, model, data):
+        figure = json.loads(command("evaluate", model, "--data", data, "--json")[1])
+        code, out, _ = command("evaluate", model, "--data", data)
         assert code == 0 and out.count("\n") == 1
         assert f"{figure['nats_mean']:.2f}" in out and f"{figure['kl']:.2f}" in out
 
-    def test_several_models(self, run, model, data):
-        code, out, _ = run("evaluate", model, model, "--data", data, "--json")
+    def test_several_models(self, command, model, data):
+        code, out, _ = command("evaluate", model, model, "--data", data, "--json")
         assert code == 0 and out.count("\n") == 2
 
-    def test_against_another(self, run, model, data):
-        code, out, _ = run("evaluate", model, "--against", model, "--data", data, "--json")
+    def test_against_another(self, command, model, data):
+        code, out, _ = command("evaluate", model, "--against", model, "--data", data, "--json")
         found = json.loads(out)
         assert code == 0 and found["against"] == model
         assert found["nats_better"] == found["nats_stderr"] == 0
-        code, out, _ = run("evaluate", model, "--against", model, "--data", data)
+        code, out, _ = command("evaluate", model, "--against", model, "--data", data)
         assert "+0.00 ± 0.00 nats better than" in out
 
     @pytest.mark.parametrize(
@@ -426,12 +358,12 @@ class TestEvaluate:
 
 class TestSample:
     @pytest.fixture
-    def sample(self, run, model, tmp_path):
+    def sample(self, command, model, tmp_path):
         """Samples to a file; gives its bytes."""
 
         def call(*args):
             out = tmp_path / "x.png"
-            code, text, err = run("sample", model, "--out", out, *args)
+            code, text, err = command("sample", model, "--out", out, *args)
             assert code == 0 and text == "" and str(out) in err
             return out.read_bytes()
 
@@ -453,10 +385,10 @@ class TestSample:
         assert sample("--num", "4", "--steps", "2") == sample("--num", "4")
 
     @pytest.mark.parametrize("gif", [False, True])
-    def test_more_steps_than_trained_are_said_once(self, run, model, tmp_path, gif):
+    def test_more_steps_than_trained_are_said_once(self, command, model, tmp_path, gif):
         out = tmp_path / "x.png"
         args = ["--gif", tmp_path / "x.gif"] if gif else []
-        code, _, err = run("sample", model, "--steps", "4", "--num", "2", "--out", out, *args)
+        code, _, err = command("sample", model, "--steps", "4", "--num", "2", "--out", out, *args)
         assert code == 0 and out.exists()
         assert err.count("trained with 2 steps") == 1
 
@@ -477,8 +409,10 @@ class TestSample:
         sample("--num", str(num), "--gif", str(gif))
         assert gif.read_bytes() == before
 
-    def test_picture_in_the_terminal_if_asked_for(self, run, model, tmp_path):
-        code, out, err = run("sample", model, "--num", "4", "--show", "--out", tmp_path / "x.png")
+    def test_picture_in_the_terminal_if_asked_for(self, command, model, tmp_path):
+        code, out, err = command(
+            "sample", model, "--num", "4", "--show", "--out", tmp_path / "x.png"
+        )
         assert code == 0
         assert len(out.splitlines()) > 5 and set(out) <= set(" ░▒▓█\n")
         assert "drawings in" in err
@@ -500,105 +434,3 @@ class TestSample:
         assert (tmp_path / "x.png").read_bytes() == b"old"
         assert (tmp_path / "file").read_bytes() == b"old"
         assert {path.name for path in tmp_path.iterdir()} == {"folder", "file", "x.png", "broken"}
-
-
-class TestCard:
-    def test_makes_a_folder_to_publish(self, run, trained, data, tmp_path):
-        made = []
-        for name in ("first", "second"):
-            cards = tmp_path / name
-            cards.mkdir()
-            pins = cards / "manifest.json"
-            code, out, _ = run(
-                "card", trained, "--cards", cards, "--manifest", pins, "--data", data
-            )
-            folder = cards / "draw-mnist"
-            assert code == 0 and out == f"{folder}\n"
-            made.append({path.name: path.read_bytes() for path in (*folder.iterdir(), pins)})
-            assert {path.name for path in cards.iterdir()} == {"draw-mnist", "manifest.json"}
-        assert made[0] == made[1]
-        assert sorted(made[0]) == sorted([*FILES, "manifest.json"])
-        for name in ("config.json", "model.safetensors"):
-            assert made[0][name] == (trained / name).read_bytes()
-
-        card = ModelCard.load(folder / "README.md")
-        assert card.data.license == "mit" and card.data.datasets == ["mnist"]
-        figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
-        kinds = [(figure["protocol"], figure["dataset"]) for figure in figures]
-        protocols = [(name, "mnist") for name in ("bound", "iwae", "generated", "quality")]
-        assert kinds == [*protocols, ("bound", "mnist-sample")]
-        values = {result.metric_value for result in card.data.eval_results}
-        for figure in figures:
-            value = figure.get("nats_mean", figure.get("frechet"))
-            assert value in values and f"{value:.2f}" in card.text
-        assert pin(folder / "model.safetensors").sha256 in card.text
-        assert "40 images" in card.text and "3 passes" in card.text
-        # A figure is the one that `evaluate` gives for the folder.
-        again = json.loads(run("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
-        assert again | {"model": "draw-mnist"} == figures[0]
-
-    def test_manifest_is_one_that_is_read(self, run, trained, data, tmp_path):
-        pins = tmp_path / "manifest.json"
-        assert run("card", trained, "--cards", tmp_path, "--manifest", pins, "--data", data)[0] == 0
-        verify(tmp_path / "draw-mnist", read_manifest(pins)["draw-mnist"])
-
-    def test_again_from_the_folder(self, run, trained, data, tmp_path, monkeypatch):
-        """Without the run and without measuring: the same bytes, and hand-written notes kept."""
-        pins = tmp_path / "manifest.json"
-        options = ("--cards", tmp_path, "--manifest", pins)
-        assert run("card", trained, *options, "--data", data)[0] == 0
-        folder = tmp_path / "draw-mnist"
-
-        def contents():
-            return {path.name: path.read_bytes() for path in (*folder.iterdir(), pins)}
-
-        def measured(*args, **options):
-            raise AssertionError("measured")
-
-        before = contents()
-        monkeypatch.setattr("drawzoo.evaluation.measure_for_card", measured)
-        (folder / "samples.png").unlink()
-        assert run("card", "draw-mnist", *options)[0] == 0
-        assert contents() == before
-        assert run("card", trained, *options, "--data", data)[0] == 0
-        assert contents() == before
-        card = folder / "README.md"
-        card.write_text(card.read_text() + "\n<!-- notes -->\nMine.\n<!-- /notes -->\n")
-        assert run("card", "draw-mnist", *options)[0] == 0
-        assert card.read_text().endswith("<!-- notes -->\nMine.\n<!-- /notes -->\n")
-        verify(folder, read_manifest(pins)["draw-mnist"])
-        code, _, said = run("card", "draw-mnist", *options, "--measure")
-        assert code != 0 and "AssertionError: measured" in said
-
-    def test_half(self, run, trained, data, tmp_path):
-        """Its figures are those of the file, in 16 bits, as it lies there."""
-        pins = tmp_path / "manifest.json"
-        options = ("--cards", tmp_path, "--manifest", pins, "--data", data)
-        assert run("card", trained, "--half", *options)[0] == 0
-        folder = tmp_path / "draw-mnist"
-        whole = (trained / "model.safetensors").stat().st_size
-        assert (folder / "model.safetensors").stat().st_size < 0.7 * whole
-        figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
-        again = json.loads(run("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
-        assert again | {"model": "draw-mnist"} == figures[0]
-
-    @pytest.mark.parametrize(
-        "args, code, words",
-        [
-            (["draw-mnist"], 6, "drawzoo card RUN"),
-            (["draw-mnist", "--half"], 2, "--half"),
-            (["no-such-model"], 4, "no-such-model"),
-        ],
-    )
-    def test_models_that_cannot_be(self, fails, tmp_path, args, code, words):
-        found, line = fails("card", *args, "--cards", tmp_path)
-        assert found == code and words in line
-
-    def test_model_without_a_record(self, fails, trained, tmp_path):
-        shutil.copytree(trained, tmp_path / "draw-mnist")
-        code, line = fails("card", "draw-mnist", "--cards", tmp_path)
-        assert code == 6 and "training.json" in line
-
-    def test_folder_without_a_run(self, fails, tmp_path):
-        code, line = fails("card", tmp_path, "--cards", tmp_path)
-        assert code == 9 and "no run" in line

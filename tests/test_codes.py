@@ -12,9 +12,10 @@ import drawzoo
 from drawzoo.analysis.codes import BATCH, CodesInfo, encode_images, read_z, write_codes
 from drawzoo.config import override
 from drawzoo.data.images import Images
+from drawzoo.drawing import join
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation import evaluate_bound
-from drawzoo.model import Codes, Posterior, gaussian_kl, join
+from drawzoo.model import Codes, Posterior, gaussian_kl
 from drawzoo.weights import write_model
 
 

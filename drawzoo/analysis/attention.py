@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from drawzoo.attention import Window
+from drawzoo.drawing import Drawing
 from drawzoo.errors import ConfigError
-from drawzoo.model import Drawing
 from drawzoo.render.animation import window_box
 
 __all__ = ["Look", "check_windows", "path"]

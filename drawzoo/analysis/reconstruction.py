@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from drawzoo.data.images import Images
-from drawzoo.model import Bound, Codes, Draw, Drawing
+from drawzoo.drawing import Drawing
+from drawzoo.model import Bound, Codes, Draw
 
 __all__ = ["Reconstruction", "reconstructions"]
 

@@ -190,7 +190,7 @@ def interpolate(
 
     from drawzoo.analysis.interpolation import interpolate as between
     from drawzoo.analysis.reconstruction import reconstructions
-    from drawzoo.model import Drawing
+    from drawzoo.drawing import Drawing
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.figures import interpolation_sheet
 
@@ -397,7 +397,7 @@ def attention(
 
     from drawzoo.analysis.attention import check_windows, path
     from drawzoo.analysis.reconstruction import reconstructions
-    from drawzoo.model import join
+    from drawzoo.drawing import join
     from drawzoo.render.figures import attention_sheet
 
     sampled = loaded.draw(num, generator=torch.Generator().manual_seed(seed))

@@ -68,7 +68,7 @@ def command(
     loaded = load_model(model)
 
     from drawzoo.analysis.reconstruction import reconstructions
-    from drawzoo.model import join
+    from drawzoo.drawing import join
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.figures import reconstruction_sheet
 

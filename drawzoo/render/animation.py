@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from drawzoo.attention import Window
-from drawzoo.model import Drawing
+from drawzoo.drawing import Drawing
 from drawzoo.render.grid import PADDING, columns, grid
 
 __all__ = ["gif", "window_box"]

@@ -15,7 +15,7 @@ from drawzoo.analysis.kernels import Kernels
 from drawzoo.analysis.parameters import Part, Versus
 from drawzoo.analysis.reconstruction import Reconstruction
 from drawzoo.analysis.steps import StepEffects
-from drawzoo.model import Drawing
+from drawzoo.drawing import Drawing
 from drawzoo.render.grid import columns
 from drawzoo.render.plots import DPI, READ, WRITE, Array, Sheet, finish
 

@@ -1,0 +1,114 @@
+"""`drawzoo card`: what it writes, and what it refuses."""
+
+import json
+import shutil
+
+import pytest
+from huggingface_hub import ModelCard
+
+from drawzoo.manifest import FILES, pin, read_manifest, verify
+
+
+class TestCard:
+    def test_makes_a_folder_to_publish(self, command, trained, data, tmp_path):
+        made = []
+        for name in ("first", "second"):
+            cards = tmp_path / name
+            cards.mkdir()
+            pins = cards / "manifest.json"
+            code, out, _ = command(
+                "card", trained, "--cards", cards, "--manifest", pins, "--data", data
+            )
+            folder = cards / "draw-mnist"
+            assert code == 0 and out == f"{folder}\n"
+            made.append({path.name: path.read_bytes() for path in (*folder.iterdir(), pins)})
+            assert {path.name for path in cards.iterdir()} == {"draw-mnist", "manifest.json"}
+        assert made[0] == made[1]
+        assert sorted(made[0]) == sorted([*FILES, "manifest.json"])
+        for name in ("config.json", "model.safetensors"):
+            assert made[0][name] == (trained / name).read_bytes()
+
+        card = ModelCard.load(folder / "README.md")
+        assert card.data.license == "mit" and card.data.datasets == ["mnist"]
+        figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
+        kinds = [(figure["protocol"], figure["dataset"]) for figure in figures]
+        protocols = [(name, "mnist") for name in ("bound", "iwae", "generated", "quality")]
+        assert kinds == [*protocols, ("bound", "mnist-sample")]
+        values = {result.metric_value for result in card.data.eval_results}
+        for figure in figures:
+            value = figure.get("nats_mean", figure.get("frechet"))
+            assert value in values and f"{value:.2f}" in card.text
+        assert pin(folder / "model.safetensors").sha256 in card.text
+        assert "40 images" in card.text and "3 passes" in card.text
+        # A figure is the one that `evaluate` gives for the folder.
+        again = json.loads(command("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
+        assert again | {"model": "draw-mnist"} == figures[0]
+
+    def test_manifest_is_one_that_is_read(self, command, trained, data, tmp_path):
+        pins = tmp_path / "manifest.json"
+        assert (
+            command("card", trained, "--cards", tmp_path, "--manifest", pins, "--data", data)[0]
+            == 0
+        )
+        verify(tmp_path / "draw-mnist", read_manifest(pins)["draw-mnist"])
+
+    def test_again_from_the_folder(self, command, trained, data, tmp_path, monkeypatch):
+        """Without the run and without measuring: the same bytes, and hand-written notes kept."""
+        pins = tmp_path / "manifest.json"
+        options = ("--cards", tmp_path, "--manifest", pins)
+        assert command("card", trained, *options, "--data", data)[0] == 0
+        folder = tmp_path / "draw-mnist"
+
+        def contents():
+            return {path.name: path.read_bytes() for path in (*folder.iterdir(), pins)}
+
+        def measured(*args, **options):
+            raise AssertionError("measured")
+
+        before = contents()
+        monkeypatch.setattr("drawzoo.evaluation.measure_for_card", measured)
+        (folder / "samples.png").unlink()
+        assert command("card", "draw-mnist", *options)[0] == 0
+        assert contents() == before
+        assert command("card", trained, *options, "--data", data)[0] == 0
+        assert contents() == before
+        card = folder / "README.md"
+        card.write_text(card.read_text() + "\n<!-- notes -->\nMine.\n<!-- /notes -->\n")
+        assert command("card", "draw-mnist", *options)[0] == 0
+        assert card.read_text().endswith("<!-- notes -->\nMine.\n<!-- /notes -->\n")
+        verify(folder, read_manifest(pins)["draw-mnist"])
+        code, _, said = command("card", "draw-mnist", *options, "--measure")
+        assert code != 0 and "AssertionError: measured" in said
+
+    def test_half(self, command, trained, data, tmp_path):
+        """Its figures are those of the file, in 16 bits, as it lies there."""
+        pins = tmp_path / "manifest.json"
+        options = ("--cards", tmp_path, "--manifest", pins, "--data", data)
+        assert command("card", trained, "--half", *options)[0] == 0
+        folder = tmp_path / "draw-mnist"
+        whole = (trained / "model.safetensors").stat().st_size
+        assert (folder / "model.safetensors").stat().st_size < 0.7 * whole
+        figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
+        again = json.loads(command("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
+        assert again | {"model": "draw-mnist"} == figures[0]
+
+    @pytest.mark.parametrize(
+        "args, code, words",
+        [
+            (["draw-mnist"], 6, "drawzoo card RUN"),
+            (["draw-mnist", "--half"], 2, "--half"),
+            (["no-such-model"], 4, "no-such-model"),
+        ],
+    )
+    def test_models_that_cannot_be(self, fails, tmp_path, args, code, words):
+        found, line = fails("card", *args, "--cards", tmp_path)
+        assert found == code and words in line
+
+    def test_model_without_a_record(self, fails, trained, tmp_path):
+        shutil.copytree(trained, tmp_path / "draw-mnist")
+        code, line = fails("card", "draw-mnist", "--cards", tmp_path)
+        assert code == 6 and "training.json" in line
+
+    def test_folder_without_a_run(self, fails, tmp_path):
+        code, line = fails("card", tmp_path, "--cards", tmp_path)
+        assert code == 9 and "no run" in line
