@@ -61,15 +61,16 @@ class WindowNet(nn.Linear):
     def forward(self, h_dec: Tensor) -> Window:  # type: ignore[override]  # a window, no tensor
         """The `Window` for h_dec [B, D]."""
         raw = super().forward(h_dec)
-        gx, gy = raw[:, :2].unbind(dim=1)
-        log_variance, log_stride, log_intensity = raw[:, 2:].clamp(-LIMIT, LIMIT).unbind(dim=1)
+        centre, logarithms = torch.split(raw, [2, 3], dim=1)
+        gx, gy = (centre + 1).unbind(dim=1)
+        variance, stride, intensity = logarithms.clamp(-LIMIT, LIMIT).exp().unbind(dim=1)
         span = (max(self.height, self.width) - 1) / max(self.size - 1, 1)
         return Window(
-            gx=(self.width + 1) / 2 * (gx + 1),
-            gy=(self.height + 1) / 2 * (gy + 1),
-            stride=span * log_stride.exp(),
-            variance=log_variance.exp(),
-            intensity=log_intensity.exp(),
+            gx=(self.width + 1) / 2 * gx,
+            gy=(self.height + 1) / 2 * gy,
+            stride=span * stride,
+            variance=variance,
+            intensity=intensity,
             size=self.size,
         )
 
@@ -142,21 +143,25 @@ def read_patch(image: Tensor, window: Window) -> Tensor:
     return window.intensity[:, None, None, None] * patch
 
 
-def write_patch(patch: Tensor, window: Window, height: int, width: int) -> Tensor:
-    r"""Writes an N × N patch to an otherwise empty canvas, eq. 29: \(F_Y^⊤\, w\, F_X / γ\).
+def write_patch(
+    patch: Tensor, window: Window, height: int, width: int, *, steps: int = 1
+) -> Tensor:
+    r"""Writes N × N patches to otherwise empty canvases, eq. 29: \(F_Y^⊤\, w\, F_X / γ\).
 
     Arguments:
-        patch: [B, C, N, N].
+        patch: [B · T, C, N, N].
         window: Where to write.
         height: Height of the canvas, in pixels.
         width: Width of the canvas, in pixels.
+        steps: T, how many patches in a row go onto the same canvas. Their sum is one product.
 
     Returns:
         [B, C, H, W].
     """
-    batch, channels, size, _ = patch.shape
+    count, channels, size, _ = patch.shape
     fy, fx = filterbanks(window, height, width)
     patch = patch / window.intensity[:, None, None, None]
-    rows = (patch.reshape(batch, channels * size, size) @ fx).view(batch, channels, size, width)
-    canvas = fy.mT @ rows.transpose(1, 2).reshape(batch, size, channels * width)
-    return canvas.view(batch, height, channels, width).transpose(1, 2)
+    rows = (patch.reshape(count, channels * size, size) @ fx).view(count, channels, size, width)
+    rows = rows.transpose(1, 2).reshape(count // steps, steps * size, channels * width)
+    canvas = fy.reshape(count // steps, steps * size, height).mT @ rows
+    return canvas.view(count // steps, height, channels, width).transpose(1, 2)

@@ -17,7 +17,7 @@ import torch
 from drawzoo.model import Draw
 from drawzoo.training.config import RunConfig
 
-__all__ = ["Choice", "compile_sampling", "compile_training", "pays", "sampling_pays"]
+__all__ = ["Choice", "compile_sampling", "compile_training", "pays"]
 
 Choice = Literal["auto", "yes", "no"]
 
@@ -27,8 +27,6 @@ SAVED_S = 30e-6
 """Seconds saved for each image and step of drawing, measured with `draw-mnist` on two cores."""
 MARGIN = 2.0
 """It must save this many times what it costs: slower machines compile more slowly, too."""
-SAMPLES = 500_000
-"""Drawings from which on compiling the decoder is worth its half minute, with a margin."""
 
 
 def pays(config: RunConfig, images: int) -> bool:
@@ -51,11 +49,6 @@ def pays(config: RunConfig, images: int) -> bool:
     return _has_compiler() and seen * SAVED_S > MARGIN * COST_S
 
 
-def sampling_pays(num: int) -> bool:
-    """Whether compiling pays for so many drawings: the rule of `auto`. A picture's never do."""
-    return _has_compiler() and num >= SAMPLES
-
-
 def _has_compiler() -> bool:
     return any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++"))))
 
@@ -75,6 +68,6 @@ def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
 
 
 def compile_sampling(model: Draw) -> None:
-    """Compiles one step of the decoder, in place: seconds, and it serves any number of steps."""
+    """Compiles the decoder with all its steps and writes, in place."""
     # A module's own attributes go before its class's.
-    object.__setattr__(model, "generate", torch.compile(model.generate, dynamic=False))
+    object.__setattr__(model, "paint", torch.compile(model.paint, dynamic=False))

@@ -129,3 +129,12 @@ class Writer(Component):
             there is one.
         """
         raise NotImplementedError
+
+    def total(self, h_dec: Tensor) -> Tensor:
+        """The sum of what is written in all steps: h_dec [B, T, D] → [B, C, H, W].
+
+        Sampling asks for nothing else. Worth defining where the sum costs less than its parts.
+        """
+        steps = h_dec.shape[1]
+        written: Tensor = self(h_dec.flatten(0, 1))[0]
+        return written.view(-1, steps, *written.shape[1:]).sum(dim=1)

@@ -138,14 +138,14 @@ def gaussian_log_ratio(posterior: Posterior, noise: Tensor) -> Tensor:
 
 
 def gaussian_kl(posterior: Posterior) -> Tensor:
-    r"""KL(N(μ, σ²) ‖ N(0, 1)) summed over dimensions, eq. 11, [B].
+    r"""KL(N(μ, σ²) ‖ N(0, 1)) summed over the last dimension, eq. 11.
 
     \[\tfrac12 \sum_i (μ_i^2 + σ_i^2 - \log σ_i^2 - 1)\]
 
     Note that the −½ counts once for each dimension.
     """
     mean, log_std = posterior
-    return 0.5 * (mean.square() + (2 * log_std).exp() - 2 * log_std - 1).sum(dim=1)
+    return 0.5 * (mean.square() + (2 * log_std).exp() - 2 * log_std - 1).sum(dim=-1)
 
 
 class Draw(nn.Module):
@@ -237,13 +237,14 @@ class Draw(nn.Module):
             labels: Class labels, [B], for an encoder that needs them.
         """
         context = self.encoder.prepare(x)
-        kl = []
+        posteriors = []
         for step in self._steps(x, context, noise):
-            kl.append(gaussian_kl(step.posterior))
+            posteriors.append(step.posterior)
         auxiliary = None
         if labels is not None and self.encoder.needs_labels:
             auxiliary = self.encoder.auxiliary_loss(context, labels)
-        return Terms(self.likelihood.nats(step.state.canvas, x), torch.stack(kl), auxiliary)
+        kl = gaussian_kl(Posterior(*map(torch.stack, zip(*posteriors, strict=True))))
+        return Terms(self.likelihood.nats(step.state.canvas, x), kl, auxiliary)
 
     # Randomness
 
@@ -401,12 +402,19 @@ class Draw(nn.Module):
         with torch.inference_mode():
             first = 0
             for z in self._groups(self._prior(num, steps, generator)):
-                canvas, _, decoder = self.initial_state(z.shape[1])
-                for z_t in z:
-                    canvas, decoder, _ = self.generate(z_t, canvas, decoder)
-                images[first : first + z.shape[1]] = self.likelihood.mean(canvas)
+                images[first : first + z.shape[1]] = self.paint(z)
                 first += z.shape[1]
         return images
+
+    def paint(self, z: Tensor) -> Tensor:
+        """The finished images of latent codes z [T, B, Z], [B, C, H, W].
+
+        Those of `generate` step by step. But the decoder does not look at the canvas, so all of it
+        comes first, and all that is written is added up at once.
+        """
+        decoder = self.decoder.initial_state(z.shape[1])
+        h_dec = self.decoder.unroll(decoder, z).transpose(0, 1)
+        return self.likelihood.mean(self.initial_canvas + self.writer.total(h_dec))
 
     @torch.no_grad()
     def draw(

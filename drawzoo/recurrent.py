@@ -63,3 +63,25 @@ class LSTM(nn.Module):
         i, f, g, o = gates.chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
+
+    def unroll(self, state: tuple[Tensor, Tensor], inputs: Tensor) -> Tensor:
+        """The hidden states of several steps whose inputs are known beforehand.
+
+        They are those that `forward` gives step by step; torch's own LSTM makes them in fewer and
+        fused operations.
+
+        Arguments:
+            state: The hidden state and the cell before the first step, each [B, U].
+            inputs: [T, B, I].
+
+        Returns:
+            [T, B, U].
+        """
+        h, c = (part.unsqueeze(0).contiguous() for part in state)
+        of_inputs, of_h = torch.split(self.gates.weight, [inputs.shape[2], self.units], dim=1)
+        bias = self.gates.bias
+        weights = [of_inputs.contiguous(), of_h.contiguous(), bias, torch.zeros_like(bias)]
+        states: Tensor
+        # One layer, with biases, without dropout, in one direction, the steps first.
+        states, _, _ = torch.lstm(inputs, (h, c), weights, True, 1, 0.0, False, False, False)
+        return states

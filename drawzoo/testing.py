@@ -81,13 +81,19 @@ def check_writer(component: type[Writer], **settings: object) -> None:
     Raises:
         AssertionError: If it breaks what the engine relies on.
     """
-    for writer, x, h_dec, _ in _built(component, settings):
+    for writer, x, h_dec, generator in _built(component, settings):
 
         def write(h_dec: Tensor, writer: Writer = writer) -> Tensor:
             patch: Tensor = writer(h_dec)[0]
             return patch
 
         _check(writer, write, (h_dec,), tuple(x.shape[1:]))
+        steps = _normal(generator, x, BATCH, 2, DECODER)
+        torch.testing.assert_close(
+            writer.total(steps),
+            writer(steps[:, 0])[0] + writer(steps[:, 1])[0],
+            msg=f"total of {component.__name__} is not the sum of what it writes step by step",
+        )
 
 
 def _built(

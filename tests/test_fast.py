@@ -94,6 +94,16 @@ def test_a_strangers_component_just_works(double):
     assert_same(outcome(model, compiled), expected, rtol=1e-10, atol=1e-10)
 
 
+def test_unrolled_lstm_is_the_lstm_step_by_step():
+    lstm = drawzoo.LSTM(3, 5).double()
+    state = torch.randn(2, 4, 5, dtype=torch.float64).unbind()
+    inputs = torch.randn(6, 4, 3, dtype=torch.float64)
+    unrolled = lstm.unroll(state, inputs)
+    for x, h in zip(inputs, unrolled, strict=True):
+        state = lstm(state, x)
+        torch.testing.assert_close(h, state[0], rtol=1e-12, atol=1e-12)
+
+
 def test_both_filterbanks_of_a_square():
     values = torch.rand(5, 3, dtype=torch.float64) + 0.5
     window = Window(*values, size=4)
@@ -104,13 +114,19 @@ def test_both_filterbanks_of_a_square():
 
 class TestSampling:
     def test_memory_is_that_of_groups(self, double, monkeypatch):
-        """However many are drawn, the writer never sees more than a group."""
+        """However many are drawn, the decoder never sees more than a group."""
         model, seen = double(), []
-        write = model.writer.forward
-        monkeypatch.setattr(model.writer, "forward", lambda h: seen.append(len(h)) or write(h))
+        paint = model.paint
+        monkeypatch.setattr(model, "paint", lambda z: seen.append(z.shape[1]) or paint(z))
         model.sample(1234)
         assert max(seen) == 500
-        assert sum(seen) == 1234 * model.config.steps
+        assert sum(seen) == 1234
+
+    @pytest.mark.parametrize("writer", ["attention", "whole", "deconv"])
+    def test_all_steps_at_once_are_those_one_by_one(self, double, writer):
+        model = double(writer=writer, steps=4)
+        z = torch.randn(4, 3, model.config.latent, dtype=torch.float64)
+        torch.testing.assert_close(model.paint(z), model.decode(z).images[-1])
 
     def test_drawings_do_not_depend_on_the_group(self, double, monkeypatch):
         model = double()

@@ -85,7 +85,7 @@ def evaluate(**options: Any) -> None:
 
 
 @command.command
-@_options(batch=100, compile=True)
+@_options(batch=100, compile=False)
 def sample(**options: Any) -> None:
     """Times drawing from the prior, at --batch and at larger ones for the best."""
     _bench("sample", **options)

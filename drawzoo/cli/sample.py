@@ -141,7 +141,7 @@ def _shards(
 
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import progress
-    from drawzoo.compilation import compile_sampling, sampling_pays
+    from drawzoo.compilation import compile_sampling
     from drawzoo.distributed import world
     from drawzoo.shards import write_shards
     from drawzoo.weights import read_model
@@ -149,7 +149,7 @@ def _shards(
     check_device(device)
     with world(device) as (processes, device):
         loaded = read_model(folder).to(device)
-        if compile == "yes" or (compile == "auto" and sampling_pays(num // processes.size)):
+        if compile == "yes":
             compile_sampling(loaded)
         write_shards(
             loaded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 import drawzoo
 from drawzoo.attention import WindowNet, write_patch
@@ -28,6 +29,11 @@ class AttentiveWriter(drawzoo.Writer):
         patch = self.patch(h_dec).unflatten(1, self.shape)
         return write_patch(patch, window, self.height, self.width), window
 
+    def total(self, h_dec: Tensor) -> Tensor:
+        steps, h_dec = h_dec.shape[1], h_dec.flatten(0, 1)
+        patch = self.patch(h_dec).unflatten(1, self.shape)
+        return write_patch(patch, self.window(h_dec), self.height, self.width, steps=steps)
+
 
 class WholeWriter(drawzoo.Writer):
     """Writes to the whole canvas by a linear map, eq. 18."""
@@ -39,3 +45,7 @@ class WholeWriter(drawzoo.Writer):
 
     def forward(self, h_dec: Tensor) -> tuple[Tensor, None]:
         return self.canvas(h_dec).unflatten(1, self.shape), None
+
+    def total(self, h_dec: Tensor) -> Tensor:
+        bias = h_dec.shape[1] * self.canvas.bias
+        return linear(h_dec.sum(dim=1), self.canvas.weight, bias).view(-1, *self.shape)
