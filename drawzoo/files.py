@@ -59,6 +59,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes that ask for it out of a folder; the system lets go if this one dies.
 
+    The empty file `.lock` stays behind.
+
     Raises:
         OutputError: If another process has it, or it cannot be written.
     """
@@ -73,6 +75,10 @@ def locked(folder: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise _failed(folder / ".lock", error) from error
+    except NotImplementedError:
+        raise OutputError(
+            f"{folder} is on a file system that knows no locks; choose another folder"
+        ) from None
     try:
         yield
     finally:

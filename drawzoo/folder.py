@@ -4,6 +4,7 @@ seconds and the memory that torch takes are spent on it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,6 +13,7 @@ import msgspec
 
 from drawzoo.config import (
     MAX_JSON_BYTES,
+    ComponentConfig,
     Config,
     ModelConfig,
     Size,
@@ -19,7 +21,7 @@ from drawzoo.config import (
     decode,
     parse_json,
 )
-from drawzoo.errors import ConfigError, WeightsError
+from drawzoo.errors import ConfigError, DrawzooError, WeightsError
 from drawzoo.manifest import CONFIG, WEIGHTS
 
 __all__ = [
@@ -97,14 +99,6 @@ class Shape(NamedTuple):
 
 
 Shapes = dict[str, Shape]
-
-
-class _Make(NamedTuple):
-    """What decides which tensors a model has, as far as it is known without torch."""
-
-    sizes: tuple[Any, ...]
-    components: tuple[str, ...]
-    settings: tuple[Config | None, ...]
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -200,16 +194,16 @@ def check_stranger(folder: Path) -> None:
     from drawzoo.manifest import manifest
 
     config = read_config(folder)
-    make = _make(folder / CONFIG, config)
+    settings = tuple(_settings(folder / CONFIG, kind, part) for kind, part in _parts(config))
     path = folder / WEIGHTS
     if path.exists():
         header, size = read_header(path), path.stat().st_size
         _check_engine(path, header, config)
         check_size(path, size, config)
-        _check_sides(path, header, make.settings)
+        _check_sides(path, header, settings)
         for twin in filter(None, map(shipped, manifest())):
-            if None not in make.settings and make == _make(twin / CONFIG, read_config(twin)):
-                check_tensors(path, header, read_header(twin / WEIGHTS).shapes)
+            if (shapes := _shapes_if_alike(config, settings, twin)) is not None:
+                check_tensors(path, header, shapes)
         if size <= CHEAP_BYTES:
             check_finite(path, header)
 
@@ -291,21 +285,45 @@ def check_tensors(path: Path, header: Header, expected: Shapes) -> None:
             )
 
 
-def _make(where: Path, config: ModelConfig) -> _Make:
+def _parts(config: ModelConfig) -> list[tuple[str, ComponentConfig]]:
+    return [(kind, getattr(config, kind)) for kind in COMPONENTS]
+
+
+def _settings(where: Path, kind: str, part: ComponentConfig) -> Config | None:
+    """A component's settings, if their class is known without torch."""
     from drawzoo.zoo import component_entry
 
-    names, settings = [], []
-    for kind in COMPONENTS:
-        part = getattr(config, kind)
-        entry = component_entry(kind, part)
-        if _is_deep(part.config, MAX_DEPTH):
-            raise ConfigError(f"{where}: the settings of {kind} {part.name} are nested too deep")
-        known = entry.load_config()
-        names.append(entry.qualified)
-        settings.append(
-            convert(part.config, known, f"{where}: {kind} {part.name}") if known else None
-        )
-    return _Make((config.image, config.latent, config.decoder), tuple(names), tuple(settings))
+    entry = component_entry(kind, part)
+    if _is_deep(part.config, MAX_DEPTH):
+        raise ConfigError(f"{where}: the settings of {kind} {part.name} are nested too deep")
+    known = entry.load_config()
+    return convert(part.config, known, f"{where}: {kind} {part.name}") if known else None
+
+
+def _shapes_if_alike(
+    config: ModelConfig, settings: tuple[Config | None, ...], twin: Path
+) -> Shapes | None:
+    """The shapes of the model in the folder `twin`, if by its configuration they are the same."""
+    from drawzoo.zoo import component_entry
+
+    if None in settings:
+        return None
+    # What is wrong with that model, or with plugins that it alone needs, is no fault of this one.
+    with contextlib.suppress(DrawzooError):
+        other = read_config(twin)
+        pairs = list(zip(_parts(config), _parts(other), settings, strict=True))
+        if (
+            (config.image, config.latent, config.decoder)
+            == (other.image, other.latent, other.decoder)
+            and all(one.name == two.name for (_, one), (_, two), _ in pairs)
+            and all(
+                component_entry(kind, one) == component_entry(kind, two)
+                and _settings(twin / CONFIG, kind, two) == known
+                for (kind, one), (_, two), known in pairs
+            )
+        ):
+            return read_header(twin / WEIGHTS).shapes
+    return None
 
 
 def _check_sides(path: Path, header: Header, settings: tuple[Config | None, ...]) -> None:
@@ -314,7 +332,8 @@ def _check_sides(path: Path, header: Header, settings: tuple[Config | None, ...]
     for part in filter(None, settings):
         for field in msgspec.structs.fields(part):
             value = getattr(part, field.name)
-            sizes = {Size: (value,), tuple[Size, ...]: value}.get(field.type, ())
+            several = field.type == tuple[Size, ...]
+            sizes = value if several else (value,) if field.type == Size else ()
             if max(sizes, default=0) > longest:
                 raise WeightsError(
                     f"{path} does not fit {CONFIG}: {field.name} is {value}, and no side of a "

@@ -49,6 +49,9 @@ __all__ = [
 CHUNK = 100
 """Images whose noise is drawn at once, so that an image's does not depend on `num`."""
 
+UNROLLED = 64
+"""Steps that are decoded before any of them is written: it bounds the memory, too."""
+
 GROUP = 5
 """Chunks that are decoded at once: it bounds the memory, and larger batches are no faster."""
 
@@ -64,7 +67,7 @@ class State(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """The diagonal Gaussian Q(Z_t | h_enc), [B, Z] each."""
+    """The diagonal Gaussian Q(Z_t | h_enc), [B, Z] each, or of all steps, [T, B, Z]."""
 
     mean: Tensor
     log_std: Tensor
@@ -112,6 +115,7 @@ class Bound(Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> Bound:
         copy: Bound = self.as_subclass(Tensor).clone().as_subclass(Bound)
         copy.kl, copy.reconstruction = self.kl.clone(), self.reconstruction.clone()
+        memo[id(self)] = copy
         return copy
 
 
@@ -409,12 +413,14 @@ class Draw(nn.Module):
     def paint(self, z: Tensor) -> Tensor:
         """The finished images of latent codes z [T, B, Z], [B, C, H, W].
 
-        Those of `generate` step by step. But the decoder does not look at the canvas, so all of it
-        comes first, and all that is written is added up at once.
+        Those of `generate` step by step. But the decoder does not look at the canvas, so many of
+        its steps come first, and all that they write is added up at once.
         """
-        decoder = self.decoder.initial_state(z.shape[1])
-        h_dec = self.decoder.unroll(decoder, z).transpose(0, 1)
-        return self.likelihood.mean(self.initial_canvas + self.writer.total(h_dec))
+        canvas, _, decoder = self.initial_state(z.shape[1])
+        for some in torch.split(z, UNROLLED):
+            h_dec, decoder = self.decoder.unroll(decoder, some)
+            canvas = canvas + self.writer.total(h_dec.transpose(0, 1))
+        return self.likelihood.mean(canvas)
 
     @torch.no_grad()
     def draw(

@@ -50,7 +50,15 @@ class Entry(NamedTuple):
         Raises:
             PluginError: If the import fails.
         """
-        return None if self.config is None else self._imported(self.config)
+        if self.config is None:
+            return None
+        found = self._imported(self.config)
+        if not (isinstance(found, type) and issubclass(found, Config)):
+            raise PluginError(
+                f"{self.kind} {self.name!r} of the plugin {self.distribution} is registered with "
+                f"the settings {self.config}, which are no drawzoo.Config"
+            )
+        return found
 
     def _imported(self, place: str) -> Any:
         module, _, attribute = place.partition(":")

@@ -172,7 +172,7 @@ SMALL = ("latent=2", "decoder=8", "encoder.units=8", "steps=2", "batch_size=10")
 
 
 @pytest.fixture
-def command(capsys):
+def invoke(capsys):
     """Runs the command line in this process; gives exit code, stdout and stderr."""
     from drawzoo.cli import main
 
@@ -180,7 +180,7 @@ def command(capsys):
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit, warnings.catch_warnings():
             # As outside of tests, where a warning is no error.
-            warnings.simplefilter("always")
+            warnings.simplefilter("always", UserWarning)
             main([str(arg) for arg in args])
         return exit.value.code, *capsys.readouterr()
 
@@ -188,22 +188,22 @@ def command(capsys):
 
 
 @pytest.fixture
-def run(command):
-    """As `command`, with stdout in lines."""
+def run(invoke):
+    """As `invoke`, with stdout in lines."""
 
     def call(*args):
-        code, out, err = command(*args)
+        code, out, err = invoke(*args)
         return code, out.splitlines(), err
 
     return call
 
 
 @pytest.fixture
-def fails(command):
+def fails(invoke):
     """Runs a command that must fail; gives its exit code and its one line."""
 
     def call(*args):
-        code, out, err = command(*args)
+        code, out, err = invoke(*args)
         assert out == ""
         assert err.startswith("Error: ") and err.endswith("\n") and err[:-1].isprintable()
         return code, err

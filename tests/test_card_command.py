@@ -10,13 +10,13 @@ from drawzoo.manifest import FILES, pin, read_manifest, verify
 
 
 class TestCard:
-    def test_makes_a_folder_to_publish(self, command, trained, data, tmp_path):
+    def test_makes_a_folder_to_publish(self, invoke, trained, data, tmp_path):
         made = []
         for name in ("first", "second"):
             cards = tmp_path / name
             cards.mkdir()
             pins = cards / "manifest.json"
-            code, out, _ = command(
+            code, out, _ = invoke(
                 "card", trained, "--cards", cards, "--manifest", pins, "--data", data
             )
             folder = cards / "draw-mnist"
@@ -41,22 +41,21 @@ class TestCard:
         assert pin(folder / "model.safetensors").sha256 in card.text
         assert "40 images" in card.text and "3 passes" in card.text
         # A figure is the one that `evaluate` gives for the folder.
-        again = json.loads(command("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
+        again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
 
-    def test_manifest_is_one_that_is_read(self, command, trained, data, tmp_path):
+    def test_manifest_is_one_that_is_read(self, invoke, trained, data, tmp_path):
         pins = tmp_path / "manifest.json"
         assert (
-            command("card", trained, "--cards", tmp_path, "--manifest", pins, "--data", data)[0]
-            == 0
+            invoke("card", trained, "--cards", tmp_path, "--manifest", pins, "--data", data)[0] == 0
         )
         verify(tmp_path / "draw-mnist", read_manifest(pins)["draw-mnist"])
 
-    def test_again_from_the_folder(self, command, trained, data, tmp_path, monkeypatch):
+    def test_again_from_the_folder(self, invoke, trained, data, tmp_path, monkeypatch):
         """Without the run and without measuring: the same bytes, and hand-written notes kept."""
         pins = tmp_path / "manifest.json"
         options = ("--cards", tmp_path, "--manifest", pins)
-        assert command("card", trained, *options, "--data", data)[0] == 0
+        assert invoke("card", trained, *options, "--data", data)[0] == 0
         folder = tmp_path / "draw-mnist"
 
         def contents():
@@ -68,28 +67,28 @@ class TestCard:
         before = contents()
         monkeypatch.setattr("drawzoo.evaluation.measure_for_card", measured)
         (folder / "samples.png").unlink()
-        assert command("card", "draw-mnist", *options)[0] == 0
+        assert invoke("card", "draw-mnist", *options)[0] == 0
         assert contents() == before
-        assert command("card", trained, *options, "--data", data)[0] == 0
+        assert invoke("card", trained, *options, "--data", data)[0] == 0
         assert contents() == before
         card = folder / "README.md"
         card.write_text(card.read_text() + "\n<!-- notes -->\nMine.\n<!-- /notes -->\n")
-        assert command("card", "draw-mnist", *options)[0] == 0
+        assert invoke("card", "draw-mnist", *options)[0] == 0
         assert card.read_text().endswith("<!-- notes -->\nMine.\n<!-- /notes -->\n")
         verify(folder, read_manifest(pins)["draw-mnist"])
-        code, _, said = command("card", "draw-mnist", *options, "--measure")
+        code, _, said = invoke("card", "draw-mnist", *options, "--measure")
         assert code != 0 and "AssertionError: measured" in said
 
-    def test_half(self, command, trained, data, tmp_path):
+    def test_half(self, invoke, trained, data, tmp_path):
         """Its figures are those of the file, in 16 bits, as it lies there."""
         pins = tmp_path / "manifest.json"
         options = ("--cards", tmp_path, "--manifest", pins, "--data", data)
-        assert command("card", trained, "--half", *options)[0] == 0
+        assert invoke("card", trained, "--half", *options)[0] == 0
         folder = tmp_path / "draw-mnist"
         whole = (trained / "model.safetensors").stat().st_size
         assert (folder / "model.safetensors").stat().st_size < 0.7 * whole
         figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
-        again = json.loads(command("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
+        again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
 
     @pytest.mark.parametrize(

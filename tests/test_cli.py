@@ -22,8 +22,6 @@ from drawzoo.figures import BoundFigure
 from drawzoo.manifest import FILES, Published, pin
 from drawzoo.render.grid import PADDING, grid, png
 
-TINY = ("latent=2", "decoder=8", "encoder.units=8", "steps=2", "batch_size=10")
-
 
 def python(*args, **options):
     return subprocess.run(
@@ -52,14 +50,14 @@ class TestStartUp:
         assert result.returncode == 0
         assert result.stdout == f"drawzoo, version {drawzoo.__version__}\n"
 
-    def test_help_names_all_commands(self, command):
-        code, out, err = command("--help")
+    def test_help_names_all_commands(self, invoke):
+        code, out, err = invoke("--help")
         assert code == 0 and err == ""
         assert all(f"\n  {name} " in out for name in COMMANDS)
 
     @pytest.mark.parametrize("name", COMMANDS)
-    def test_help_of_each_command(self, command, name):
-        code, out, err = command(name, "--help")
+    def test_help_of_each_command(self, invoke, name):
+        code, out, err = invoke(name, "--help")
         assert code == 0 and err == "" and f"drawzoo {name}" in out
 
     @pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",)])
@@ -141,18 +139,18 @@ class TestErrors:
         assert code == 1
         assert "RuntimeError" in line and "second line" in line and "DRAWZOO_DEBUG=1" in line
 
-    def test_interruption(self, command, monkeypatch):
+    def test_interruption(self, invoke, monkeypatch):
         def interrupt(*_):
             raise KeyboardInterrupt
 
         monkeypatch.setattr("drawzoo.zoo.list_models", interrupt)
-        code, out, err = command("list")
+        code, out, err = invoke("list")
         # On a line of its own, after the terminal's ^C.
         assert (code, out, err.lstrip()) == (130, "", "Error: interrupted\n")
 
-    def test_traceback_if_asked_for(self, command, monkeypatch):
+    def test_traceback_if_asked_for(self, invoke, monkeypatch):
         monkeypatch.setenv("DRAWZOO_DEBUG", "1")
-        code, out, err = command("info", "draw-mnits")
+        code, out, err = invoke("info", "draw-mnits")
         assert code == 4 and out == ""
         assert err.startswith("Traceback (most recent call last)")
         assert "UnknownNameError" in err
@@ -206,8 +204,8 @@ class TestList:
     KEYS = {"name", "variant", "dataset", "plugin", "steps", "parameters", "bytes", "sha256"}
     KEYS |= {"bound_nats", "source"}
 
-    def test_json(self, command, published):
-        code, out, err = command("list", "--json")
+    def test_json(self, invoke, published):
+        code, out, err = invoke("list", "--json")
         assert code == 0 and err == ""
         rows = {row["name"]: row for row in json.loads(out)}
         assert list(rows) == sorted(rows)
@@ -222,39 +220,39 @@ class TestList:
         unknown = {key: rows["model3-mnist"][key] for key in ("parameters", "bytes", "bound_nats")}
         assert set(unknown.values()) == {None}
 
-    def test_table(self, command, published):
-        code, out, err = command("list")
+    def test_table(self, invoke, published):
+        code, out, err = invoke("list")
         assert code == 0 and err == ""
         (line,) = (line for line in out.splitlines() if line.startswith("draw-mnist "))
         assert "1,234,567" in line and "90.50" in line and "shipped" in line
         assert "\x1b" not in out
 
-    def test_pattern(self, command):
-        rows = json.loads(command("list", "model3-*", "--json")[1])
+    def test_pattern(self, invoke):
+        rows = json.loads(invoke("list", "model3-*", "--json")[1])
         assert [row["name"] for row in rows] == ["model3-mnist"]
 
-    def test_info(self, command, published, model):
-        code, out, err = command("info", "draw-mnist", "--json")
+    def test_info(self, invoke, published, model):
+        code, out, err = invoke("info", "draw-mnist", "--json")
         facts = json.loads(out)
         assert code == 0 and err == ""
         assert facts["name"] == "draw-mnist" and facts["config"]["steps"] == 10
         assert facts["files"]["config.json"]["sha256"] == pin(published / "config.json").sha256
-        assert command("info", "draw-mnist")[0] == 0
-        facts = json.loads(command("info", model, "--json")[1])
+        assert invoke("info", "draw-mnist")[0] == 0
+        facts = json.loads(invoke("info", model, "--json")[1])
         assert facts["config"]["decoder"] == 8
-        assert "decoder" in command("info", model)[1]
+        assert "decoder" in invoke("info", model)[1]
 
-    def test_pull(self, command, published):
-        code, out, err = command("pull", "draw-mnist")
+    def test_pull(self, invoke, published):
+        code, out, err = invoke("pull", "draw-mnist")
         assert code == 0 and "verified" in err
         assert out == f"{published}\n"
-        code, out, err = command("pull", "--all", "--json")
+        code, out, err = invoke("pull", "--all", "--json")
         assert code == 0 and json.loads(out)["source"] == "shipped"
 
 
 class TestPlugins:
-    def test_json(self, command):
-        code, out, err = command("plugins", "--json")
+    def test_json(self, invoke):
+        code, out, err = invoke("plugins", "--json")
         assert code == 0 and err == ""
         result = json.loads(out)
         assert result["clashes"] == []
@@ -268,8 +266,8 @@ class TestPlugins:
         assert "draw-mnist" in rows["draw"]["gives"]["model"]
         assert "synthetic" in rows["data"]["gives"]["dataset"]
 
-    def test_table(self, command):
-        code, out, _ = command("plugins")
+    def test_table(self, invoke):
+        code, out, _ = invoke("plugins")
         assert code == 0
         assert "draw-mnist" in out and "\x1b" not in out
 
@@ -278,8 +276,8 @@ class TestEvaluate:
     KEYS = ["model", "dataset", "split", "protocol", "images", "nats_mean", "nats_std"]
     KEYS += ["kl", "reconstruction", "seed"]
 
-    def test_json(self, command, model, data):
-        code, out, err = command("evaluate", model, "--data", data, "--json")
+    def test_json(self, invoke, model, data):
+        code, out, err = invoke("evaluate", model, "--data", data, "--json")
         assert code == 0 and err == ""
         figure = json.loads(out)
         assert figure.keys() >= set(self.KEYS)
@@ -290,37 +288,37 @@ class TestEvaluate:
         )
         assert figure["nats_std"] > 0
 
-    def test_figure_depends_on_the_seed_alone(self, command, model, data):
+    def test_figure_depends_on_the_seed_alone(self, invoke, model, data):
         args = ("evaluate", model, "--data", data, "--json", "--seed")
-        first = command(*args, 3)[1]
+        first = invoke(*args, 3)[1]
         torch.manual_seed(5)
-        assert command(*args, 3)[1] == first
-        assert json.loads(command(*args, 4)[1])["nats_mean"] != json.loads(first)["nats_mean"]
+        assert invoke(*args, 3)[1] == first
+        assert json.loads(invoke(*args, 4)[1])["nats_mean"] != json.loads(first)["nats_mean"]
 
-    def test_other_data(self, command, model):
-        code, out, _ = command(
+    def test_other_data(self, invoke, model):
+        code, out, _ = invoke(
             "evaluate", model, "--dataset", "synthetic", "--split", "valid", "--json"
         )
         figure = json.loads(out)
         assert code == 0
         assert (figure["dataset"], figure["split"], figure["images"]) == ("synthetic", "valid", 200)
 
-    def test_text_has_the_same_figures(self, command, model, data):
-        figure = json.loads(command("evaluate", model, "--data", data, "--json")[1])
-        code, out, _ = command("evaluate", model, "--data", data)
+    def test_text_has_the_same_figures(self, invoke, model, data):
+        figure = json.loads(invoke("evaluate", model, "--data", data, "--json")[1])
+        code, out, _ = invoke("evaluate", model, "--data", data)
         assert code == 0 and out.count("\n") == 1
         assert f"{figure['nats_mean']:.2f}" in out and f"{figure['kl']:.2f}" in out
 
-    def test_several_models(self, command, model, data):
-        code, out, _ = command("evaluate", model, model, "--data", data, "--json")
+    def test_several_models(self, invoke, model, data):
+        code, out, _ = invoke("evaluate", model, model, "--data", data, "--json")
         assert code == 0 and out.count("\n") == 2
 
-    def test_against_another(self, command, model, data):
-        code, out, _ = command("evaluate", model, "--against", model, "--data", data, "--json")
+    def test_against_another(self, invoke, model, data):
+        code, out, _ = invoke("evaluate", model, "--against", model, "--data", data, "--json")
         found = json.loads(out)
         assert code == 0 and found["against"] == model
         assert found["nats_better"] == found["nats_stderr"] == 0
-        code, out, _ = command("evaluate", model, "--against", model, "--data", data)
+        code, out, _ = invoke("evaluate", model, "--against", model, "--data", data)
         assert "+0.00 ± 0.00 nats better than" in out
 
     @pytest.mark.parametrize(
@@ -358,12 +356,12 @@ class TestEvaluate:
 
 class TestSample:
     @pytest.fixture
-    def sample(self, command, model, tmp_path):
+    def sample(self, invoke, model, tmp_path):
         """Samples to a file; gives its bytes."""
 
         def call(*args):
             out = tmp_path / "x.png"
-            code, text, err = command("sample", model, "--out", out, *args)
+            code, text, err = invoke("sample", model, "--out", out, *args)
             assert code == 0 and text == "" and str(out) in err
             return out.read_bytes()
 
@@ -385,10 +383,10 @@ class TestSample:
         assert sample("--num", "4", "--steps", "2") == sample("--num", "4")
 
     @pytest.mark.parametrize("gif", [False, True])
-    def test_more_steps_than_trained_are_said_once(self, command, model, tmp_path, gif):
+    def test_more_steps_than_trained_are_said_once(self, invoke, model, tmp_path, gif):
         out = tmp_path / "x.png"
         args = ["--gif", tmp_path / "x.gif"] if gif else []
-        code, _, err = command("sample", model, "--steps", "4", "--num", "2", "--out", out, *args)
+        code, _, err = invoke("sample", model, "--steps", "4", "--num", "2", "--out", out, *args)
         assert code == 0 and out.exists()
         assert err.count("trained with 2 steps") == 1
 
@@ -409,8 +407,8 @@ class TestSample:
         sample("--num", str(num), "--gif", str(gif))
         assert gif.read_bytes() == before
 
-    def test_picture_in_the_terminal_if_asked_for(self, command, model, tmp_path):
-        code, out, err = command(
+    def test_picture_in_the_terminal_if_asked_for(self, invoke, model, tmp_path):
+        code, out, err = invoke(
             "sample", model, "--num", "4", "--show", "--out", tmp_path / "x.png"
         )
         assert code == 0

@@ -98,10 +98,11 @@ def test_unrolled_lstm_is_the_lstm_step_by_step():
     lstm = drawzoo.LSTM(3, 5).double()
     state = torch.randn(2, 4, 5, dtype=torch.float64).unbind()
     inputs = torch.randn(6, 4, 3, dtype=torch.float64)
-    unrolled = lstm.unroll(state, inputs)
+    unrolled, last = lstm.unroll(state, inputs)
     for x, h in zip(inputs, unrolled, strict=True):
         state = lstm(state, x)
         torch.testing.assert_close(h, state[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(last, state, rtol=1e-12, atol=1e-12)
 
 
 def test_both_filterbanks_of_a_square():
@@ -123,8 +124,9 @@ class TestSampling:
         assert sum(seen) == 1234
 
     @pytest.mark.parametrize("writer", ["attention", "whole", "deconv"])
-    def test_all_steps_at_once_are_those_one_by_one(self, double, writer):
+    def test_all_steps_at_once_are_those_one_by_one(self, double, writer, monkeypatch):
         model = double(writer=writer, steps=4)
+        monkeypatch.setattr("drawzoo.model.UNROLLED", 3)
         z = torch.randn(4, 3, model.config.latent, dtype=torch.float64)
         torch.testing.assert_close(model.paint(z), model.decode(z).images[-1])
 

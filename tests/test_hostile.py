@@ -19,6 +19,7 @@ from drawzoo.errors import DrawzooError, WeightsError
 from drawzoo.folder import COMPONENTS, check_stranger, engine_shapes
 from drawzoo.hub import shipped
 from drawzoo.manifest import CONFIG, WEIGHTS
+from drawzoo.plugins import installed
 from drawzoo.weights import write_model
 
 MEMORY = 300_000  # KiB
@@ -297,6 +298,18 @@ def test_what_has_the_make_of_a_model_that_ships_has_its_tensors(tmp_path, chang
         (tmp_path / name).write_bytes(raw)
     with pytest.raises(WeightsError, match=f"does not fit {CONFIG}: "):
         check_stranger(tmp_path)
+
+
+def test_models_of_other_plugins_are_not_asked(tmp_path, monkeypatch):
+    """One that ships may need what is disabled: a stranger's model is none the worse for it."""
+    for name in (CONFIG, WEIGHTS):
+        (tmp_path / name).write_bytes((shipped("draw-mnist") / name).read_bytes())
+    monkeypatch.setenv("DRAWZOO_LOAD_PLUGINS", "draw")
+    installed.cache_clear()
+    try:
+        check_stranger(tmp_path)
+    finally:
+        installed.cache_clear()
 
 
 # A child's `ru_maxrss` begins with its parent's; the high-water mark of its own memory does not.

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drawzoo.cli.options import CompileCommand, compile_option
-
 if TYPE_CHECKING:
-    from drawzoo.compilation import Choice
     from drawzoo.shards import Format
 
 MAX_NUM = 10_000
@@ -19,7 +16,7 @@ GIF_NUM = 100
 SHOWN = 16
 
 
-@click.command(cls=CompileCommand)
+@click.command
 @click.argument("model", default="model3-mnist")
 @click.option("--num", type=click.IntRange(1, 10**12), default=64, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 4096), help="Steps to draw. [the model's T]")
@@ -40,7 +37,7 @@ SHOWN = 16
 )
 @click.option("--gif", type=click.Path(path_type=Path), help="The drawings, step by step (GIF).")
 @click.option("--show/--no-show", default=None, help="Picture in the terminal. [if it is one]")
-@compile_option
+@click.option("--compile", is_flag=True, help="Compile the decoder; on two cores not faster.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 def command(
     model: str,
@@ -51,7 +48,7 @@ def command(
     format: Format,
     gif: Path | None,
     show: bool | None,
-    compile: Choice,
+    compile: bool,
     device: str,
 ) -> None:
     r"""Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
@@ -96,7 +93,7 @@ def command(
 
     check_device(device)
     loaded = read_model(folder).to(device)
-    if compile == "yes":
+    if compile:
         from drawzoo.compilation import compile_sampling
 
         compile_sampling(loaded)
@@ -130,7 +127,7 @@ def _shards(
     steps: int | None,
     seed: int,
     format: Format,
-    compile: Choice,
+    compile: bool,
     device: str,
 ) -> None:
     import functools
@@ -149,7 +146,7 @@ def _shards(
     check_device(device)
     with world(device) as (processes, device):
         loaded = read_model(folder).to(device)
-        if compile == "yes":
+        if compile:
             compile_sampling(loaded)
         write_shards(
             loaded,

@@ -170,6 +170,7 @@ def _train(
     from drawzoo.errors import OutputError
     from drawzoo.files import locked
     from drawzoo.paths import data_root
+    from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.loop import Trainer
 
     check_device(device)
@@ -184,6 +185,10 @@ def _train(
             raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
         if processes.leads:
             stack.enter_context(locked(out))
+            # Another run may have ended here since this one looked.
+            there, start = read_checkpoint(out), checkpoint.step if checkpoint else 0
+            if there is not None and there.step not in (0, start):
+                raise OutputError(f"another run has just written to {out}; start this one again")
         compiled = compile == "yes" or (compile == "auto" and pays(config, len(images.pixels)))
         trainer = Trainer(
             config, images, out, checkpoint, compile=compiled, device=device, world=processes

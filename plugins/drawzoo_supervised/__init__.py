@@ -16,7 +16,7 @@ def register_encoders(register: Registrar) -> None:
         "supervised",
         "drawzoo_supervised.encoder:SupervisedEncoder",
         config="drawzoo_supervised.settings:SupervisedConfig",
-        summary="glimpses, and a classifier's features; needs labels to train",
+        summary="glimpses, and a classifier's maps and classes; needs labels to train",
     )
 
 
