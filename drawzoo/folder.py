@@ -311,16 +311,15 @@ def _shapes_if_alike(
     # What is wrong with that model, or with plugins that it alone needs, is no fault of this one.
     with contextlib.suppress(DrawzooError):
         other = read_config(twin)
-        pairs = list(zip(_parts(config), _parts(other), settings, strict=True))
-        if (
-            (config.image, config.latent, config.decoder)
-            == (other.image, other.latent, other.decoder)
-            and all(one.name == two.name for (_, one), (_, two), _ in pairs)
-            and all(
-                component_entry(kind, one) == component_entry(kind, two)
-                and _settings(twin / CONFIG, kind, two) == known
-                for (kind, one), (_, two), known in pairs
-            )
+        pairs = zip(_parts(config), _parts(other), settings, strict=True)
+        if (config.image, config.latent, config.decoder) == (
+            other.image,
+            other.latent,
+            other.decoder,
+        ) and all(
+            component_entry(kind, one) == component_entry(kind, two)
+            and _settings(twin / CONFIG, kind, two) == known
+            for (kind, one), (_, two), known in pairs
         ):
             return read_header(twin / WEIGHTS).shapes
     return None
