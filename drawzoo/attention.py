@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -42,7 +43,9 @@ class WindowNet(nn.Linear):
     \[(\tilde g_X, \tilde g_Y, \log σ^2, \log \tilde δ, \log γ) = W(h^{dec})\]
 
     It starts with small weights and zero biases, so that the first windows cover the canvas: a
-    window must see something before it can learn where to look.
+    window must see something before it can learn where to look. Of a grid of one or two filters
+    a side, zero biases would see one pixel, or the four corners: it starts with the canvas shared
+    out among the filters, each blurred over its share (σ is half of it).
 
     Arguments:
         features: The number of features of h_dec.
@@ -57,6 +60,10 @@ class WindowNet(nn.Linear):
         with torch.no_grad():
             self.weight.mul_(0.1)
             self.bias.zero_()
+            if size <= 2 and max(height, width) > 1:
+                share = max(height, width) / size
+                self.bias[2] = 2 * math.log(share / 2)
+                self.bias[3] = math.log(share / self._span())
 
     def forward(self, h_dec: Tensor) -> Window:  # type: ignore[override]  # a window, no tensor
         """The `Window` for h_dec [B, D]."""
@@ -64,15 +71,18 @@ class WindowNet(nn.Linear):
         centre, logarithms = torch.split(raw, [2, 3], dim=1)
         gx, gy = (centre + 1).unbind(dim=1)
         variance, stride, intensity = logarithms.clamp(-LIMIT, LIMIT).exp().unbind(dim=1)
-        span = (max(self.height, self.width) - 1) / max(self.size - 1, 1)
         return Window(
             gx=(self.width + 1) / 2 * gx,
             gy=(self.height + 1) / 2 * gy,
-            stride=span * stride,
+            stride=self._span() * stride,
             variance=variance,
             intensity=intensity,
             size=self.size,
         )
+
+    def _span(self) -> float:
+        """The stride, in pixels, with which the grid reaches from edge to edge."""
+        return (max(self.height, self.width) - 1) / max(self.size - 1, 1)
 
 
 def filterbank(centre: Tensor, stride: Tensor, variance: Tensor, size: int, length: int) -> Tensor:

@@ -161,7 +161,7 @@ def test_a_narrow_window_of_one_filter_is_one_pixel(x, y):
     close(canvas[0, 0], expected)
 
 
-@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (6, 9), (9, 6)])
 def test_the_first_window_covers_the_canvas(size, height, width):
     """From h_dec = 0 the outer filters stand on the first and the last pixel of the long side."""
@@ -172,13 +172,23 @@ def test_the_first_window_covers_the_canvas(size, height, width):
     close(first.intensity, torch.ones(1, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (6, 9), (9, 6)])
+def test_the_first_window_of_few_filters_sees_every_pixel(size, height, width):
+    """Spread out to the edges, two filters a side would see the four corners alone."""
+    first = WindowNet(4, size, height, width).double()(torch.zeros(1, 4, dtype=torch.float64))
+    for bank, length in zip(filterbanks(first, height, width), (height, width), strict=True):
+        assert (bank.sum(dim=1) > 0.5 * size / length).all()
+
+
 def test_a_new_model_reads_and_writes_all_over_the_canvas(tiny):
     model = build(tiny(image=(1, 12, 9)))
     drawing = model.reconstruct(torch.zeros(8, 1, 12, 9))
     for look in (drawing.reads[0], drawing.writes[0]):
         assert ((look.gx - 5).abs() < 1.5).all()
         assert ((look.gy - 6.5).abs() < 2).all()
-        assert ((look.stride - 11).abs() < 3).all()
+        # Two filters a side, each over its half.
+        assert ((look.stride - 6).abs() < 2).all()
 
 
 EXTREMES = [

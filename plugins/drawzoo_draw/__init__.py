@@ -53,3 +53,8 @@ def register_writers(register: Registrar) -> None:
 @hookimpl
 def register_models(register: Registrar) -> None:
     register("draw-mnist", "drawzoo_draw.models:DRAW_MNIST", summary="DRAW with attention")
+    register(
+        "draw-binarized-mnist",
+        "drawzoo_draw.models:DRAW_BINARIZED_MNIST",
+        summary="DRAW as in the paper's Table 2, with half its steps",
+    )

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from drawzoo import ComponentConfig, ModelConfig
 
-__all__ = ["DRAW_MNIST"]
+__all__ = ["DRAW_BINARIZED_MNIST", "DRAW_MNIST"]
 
 DRAW_MNIST = ModelConfig(
     variant="draw",
     dataset="mnist",
     reader=ComponentConfig(name="attention", config={"size": 5}),
+    encoder=ComponentConfig(name="lstm", config={"units": 256}),
+    writer=ComponentConfig(name="attention", config={"size": 5}),
+)
+
+DRAW_BINARIZED_MNIST = ModelConfig(
+    variant="draw",
+    dataset="binarized-mnist",
+    steps=32,
+    latent=100,
+    reader=ComponentConfig(name="attention", config={"size": 2}),
     encoder=ComponentConfig(name="lstm", config={"units": 256}),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
