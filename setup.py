@@ -1,15 +1,31 @@
-"""Which packages the wheel holds; everything else is in pyproject.toml.
+"""Which packages the wheel holds, and its library in C; everything else is in pyproject.toml.
 
 The finder looks in `.` and `plugins`. It cannot be told in pyproject.toml that `model_cards/`
 and the example plugin, which are no packages, go into the wheel below `drawzoo/`.
 """
 
-from setuptools import find_packages, setup
+import sys
+
+from setuptools import Extension, find_packages, setup
 
 core = find_packages(".", include=["drawzoo", "drawzoo.*"])
 plugins = find_packages("plugins")
 
+# No Python in it: `drawzoo.kernels` loads it as a library. Where it cannot be built, drawzoo does
+# without. -std=gnu11 lets the compiler fuse multiplications and additions, -fno-wrapv lets it make
+# vectors of loops (Python's own flags say the contrary); nothing is -ffast-math.
+openmp = ["-fopenmp"] if sys.platform == "linux" else []
+flags = ["-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv", "-Wno-psabi"]
+library = Extension(
+    "drawzoo._kernels",
+    ["drawzoo/kernels.c"],
+    extra_compile_args=[*flags, *openmp],
+    extra_link_args=openmp,
+    optional=True,
+)
+
 setup(
+    ext_modules=[library],
     packages=[*core, *plugins, "drawzoo.model_cards", "drawzoo.example"],
     package_dir={
         "drawzoo": "drawzoo",

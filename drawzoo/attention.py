@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from drawzoo import kernels
+
 __all__ = ["Window", "WindowNet", "filterbank", "filterbanks", "read_patch", "write_patch"]
 
 
@@ -142,7 +144,10 @@ def read_patch(image: Tensor, window: Window) -> Tensor:
         [B, C, N, N].
     """
     batch, channels, height, width = image.shape
-    size = window.size
+    *where, intensity, size = window
+    if kernels.take_window(image, size, height, width, *where):
+        patch: Tensor = kernels.read(image, size, *where)
+        return intensity[:, None, None, None] * patch
     fy, fx = filterbanks(window, height, width)
     # Two products of B matrices each, however many channels there are.
     columns = (image.reshape(batch, channels * height, width) @ fx.mT).view(
@@ -150,7 +155,7 @@ def read_patch(image: Tensor, window: Window) -> Tensor:
     )
     patch = fy @ columns.transpose(1, 2).reshape(batch, height, channels * size)
     patch = patch.view(batch, size, channels, size).transpose(1, 2)
-    return window.intensity[:, None, None, None] * patch
+    return intensity[:, None, None, None] * patch
 
 
 def write_patch(
@@ -169,8 +174,13 @@ def write_patch(
         [B, C, H, W].
     """
     count, channels, size, _ = patch.shape
+    *where, intensity, _ = window
+    patch = patch / intensity[:, None, None, None]
+    whole = patch.shape == (count // steps * steps, channels, window.size, window.size)
+    if whole and kernels.take_window(patch, size, height, width, *where):
+        canvas: Tensor = kernels.write(patch, height, width, steps, *where)
+        return canvas
     fy, fx = filterbanks(window, height, width)
-    patch = patch / window.intensity[:, None, None, None]
     rows = (patch.reshape(count, channels * size, size) @ fx).view(count, channels, size, width)
     rows = rows.transpose(1, 2).reshape(count // steps, steps * size, channels * width)
     canvas = fy.reshape(count // steps, steps * size, height).mT @ rows

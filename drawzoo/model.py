@@ -49,8 +49,8 @@ __all__ = [
 CHUNK = 100
 """Images whose noise is drawn at once, so that an image's does not depend on `num`."""
 
-UNROLLED = 64
-"""Steps that are decoded before any of them is written: it bounds the memory, too."""
+WRITTEN = 64
+"""Steps that are written at once, at most: it bounds the memory."""
 
 GROUP = 5
 """Chunks that are decoded at once: it bounds the memory, and larger batches are no faster."""
@@ -417,9 +417,12 @@ class Draw(nn.Module):
         its steps come first, and all that they write is added up at once.
         """
         canvas, _, decoder = self.initial_state(z.shape[1])
-        for some in torch.split(z, UNROLLED):
-            h_dec, decoder = self.decoder.unroll(decoder, some)
-            canvas = canvas + self.writer.total(h_dec.transpose(0, 1))
+        for some in torch.split(z, WRITTEN):
+            hidden = []
+            for z_t in some:
+                decoder = self.decoder(decoder, z_t)
+                hidden.append(decoder[0])
+            canvas = canvas + self.writer.total(torch.stack(hidden, dim=1))
         return self.likelihood.mean(canvas)
 
     @torch.no_grad()

@@ -2,10 +2,10 @@ r"""The long short-term memory that DRAW's decoder and encoders share."""
 
 from __future__ import annotations
 
-import contextlib
-
 import torch
 from torch import Tensor, nn
+
+from drawzoo import kernels
 
 __all__ = ["LSTM"]
 
@@ -62,31 +62,8 @@ class LSTM(nn.Module):
         gates = self.gates(torch.cat([*inputs, h], dim=1))
         if drive is not None:
             gates = gates + drive
+        if kernels.take_gates(gates, c):
+            return kernels.lstm(gates, c)
         i, f, g, o = gates.chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
-
-    def unroll(
-        self, state: tuple[Tensor, Tensor], inputs: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The hidden states of several steps whose inputs are known beforehand.
-
-        They are those that `forward` gives step by step; torch's own LSTM makes them in fewer and
-        fused operations.
-
-        Arguments:
-            state: The hidden state and the cell before the first step, each [B, U].
-            inputs: [T, B, I].
-
-        Returns:
-            All hidden states, [T, B, U], and the last one with its cell, each [B, U].
-        """
-        h, c = (part.unsqueeze(0).contiguous() for part in state)
-        of_inputs, of_h = torch.split(self.gates.weight, [inputs.shape[2], self.units], dim=1)
-        bias = self.gates.bias
-        weights = [of_inputs.contiguous(), of_h.contiguous(), bias, torch.zeros_like(bias)]
-        # cuDNN would compute in TF32, unasked.
-        with torch.backends.cudnn.flags(enabled=False) if h.is_cuda else contextlib.nullcontext():
-            # One layer, with biases, without dropout, in one direction, the steps first.
-            states, h, c = torch.lstm(inputs, (h, c), weights, True, 1, 0.0, False, False, False)
-        return states, (h[0], c[0])

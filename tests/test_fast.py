@@ -94,17 +94,6 @@ def test_a_strangers_component_just_works(double):
     assert_same(outcome(model, compiled), expected, rtol=1e-10, atol=1e-10)
 
 
-def test_unrolled_lstm_is_the_lstm_step_by_step():
-    lstm = drawzoo.LSTM(3, 5).double()
-    state = torch.randn(2, 4, 5, dtype=torch.float64).unbind()
-    inputs = torch.randn(6, 4, 3, dtype=torch.float64)
-    unrolled, last = lstm.unroll(state, inputs)
-    for x, h in zip(inputs, unrolled, strict=True):
-        state = lstm(state, x)
-        torch.testing.assert_close(h, state[0], rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(last, state, rtol=1e-12, atol=1e-12)
-
-
 def test_both_filterbanks_of_a_square():
     values = torch.rand(5, 3, dtype=torch.float64) + 0.5
     window = Window(*values, size=4)
@@ -126,7 +115,7 @@ class TestSampling:
     @pytest.mark.parametrize("writer", ["attention", "whole", "deconv"])
     def test_all_steps_at_once_are_those_one_by_one(self, double, writer, monkeypatch):
         model = double(writer=writer, steps=4)
-        monkeypatch.setattr("drawzoo.model.UNROLLED", 3)
+        monkeypatch.setattr("drawzoo.model.WRITTEN", 3)
         z = torch.randn(4, 3, model.config.latent, dtype=torch.float64)
         torch.testing.assert_close(model.paint(z), model.decode(z).images[-1])
 

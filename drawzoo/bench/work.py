@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 
+from drawzoo import kernels
 from drawzoo.bench.floor import floor, gigaflop, products
 from drawzoo.bench.measure import alternate, peak_memory_mb
 from drawzoo.compilation import compile_sampling
@@ -55,9 +56,8 @@ def bench(
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats(where)
     with tempfile.TemporaryDirectory() as folder:
-        # The products are those of the eager engine, step by step: what is fused hides them.
-        plain: Kind | Literal["draw"] = "draw" if kind == "sample" else kind
-        recorded = products(_work(plain, config, batch, device, False, Path(folder)))
+        # The products are those of the eager engine: what is compiled hides them.
+        recorded = products(_work(kind, config, batch, device, False, Path(folder)))
         work = _work(kind, config, batch, device, compile, Path(folder))
         start = time.perf_counter()
         if compile:
@@ -79,6 +79,7 @@ def bench(
         "steps": config.steps,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else device,
         "threads": torch.get_num_threads(),
+        "kernels": kernels.LIBRARY is not None and where.type == "cpu",
         "compile": compile,
         "compile_s": round(compile_s, 2),
         "rounds": step.rounds,
@@ -87,7 +88,7 @@ def bench(
 
 
 def _work(
-    kind: Kind | Literal["draw"],
+    kind: Kind,
     config: ModelConfig,
     batch: int,
     device: str,
@@ -104,8 +105,6 @@ def _work(
         trainer = Trainer(run, images, folder, compile=compile, device=device)
         return trainer.train_step
     model = build(config).eval().to(device)
-    if kind == "draw":
-        return lambda: model.draw(batch, generator=generator)
     if kind == "sample":
         return _sampling(model, batch, generator, compile)
     x = torch.bernoulli(torch.full((batch, *config.image), 0.2), generator=generator).to(device)

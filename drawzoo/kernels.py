@@ -1,0 +1,291 @@
+r"""Fused kernels for the CPU: the attention, and the pointwise half of an LSTM, in float32.
+
+What `attention` and `recurrent` say in tensor operations, `kernels.c` does in one pass over the
+memory each, the gradients too, and equal within rounding. The library is built when drawzoo is
+installed, if there is a C compiler. Without it, with `DRAWZOO_KERNELS=0`, and for whatever is not
+a plain float32 tensor on the CPU, the tensor operations do the work. Second derivatives are theirs
+alone, and so are exported programs and the transforms of `torch.func`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.machinery
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+__all__ = ["lstm", "read", "take_gates", "take_window", "write"]
+
+ROOM = 4096
+"""N times the longer side of an image, the side rounded up to whole vectors: as in kernels.c."""
+
+LANES = 8
+"""Numbers in a vector, and the least width of an image or of an LSTM: as in kernels.c."""
+
+SPACE = "drawzoo_1"
+"""The operators' namespace. torch keeps compiled graphs, backward included, by the operators'
+names: the number goes up when what one computes or takes changes."""
+
+
+def _library() -> ctypes.CDLL | None:
+    """The library that was built with this package, if there is one."""
+    if os.environ.get("DRAWZOO_KERNELS") == "0":
+        return None
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name("_kernels" + suffix)
+        # The OpenMP that it needs is in memory already: torch's, with torch's threads.
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(str(path))
+    return None
+
+
+LIBRARY = _library()
+
+
+def _takes(*tensors: Tensor) -> bool:
+    if LIBRARY is None or torch.compiler.is_exporting():
+        return False
+    # Under `torch.func` tensors have no address.
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return False
+    return all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+
+
+def take_window(of: Tensor, size: int, height: int, width: int, *window: Tensor) -> bool:
+    """Whether the kernels can read images, or write patches, `of` [B, …] through a window each."""
+    fits = width >= LANES and size * -(-max(height, width) // LANES) * LANES <= ROOM
+    return fits and all(part.shape == (len(of),) for part in window) and _takes(of, *window)
+
+
+def take_gates(gates: Tensor, cell: Tensor) -> bool:
+    """Whether the kernels can do the LSTM's pointwise half."""
+    batch, units = cell.shape
+    return units >= LANES and gates.shape == (batch, 4 * units) and _takes(gates, cell)
+
+
+class _Windows(ctypes.Structure):
+    """`struct windows` of kernels.c."""
+
+    _fields_ = (
+        ("size", ctypes.c_int),
+        *(
+            field
+            for name in ("gx", "gy", "stride", "variance")
+            for field in ((name, ctypes.c_void_p), (f"{name}_step", ctypes.c_int))
+        ),
+    )
+
+
+def _windows(size: int, *parts: Tensor) -> _Windows:
+    columns = ((part.data_ptr(), part.stride(0)) for part in parts)
+    return _Windows(size, *itertools.chain.from_iterable(columns))
+
+
+def _call(name: str, *arguments: Tensor | int | _Windows) -> None:
+    """Calls a kernel with numbers, with windows and with the addresses of contiguous tensors."""
+    getattr(LIBRARY, name)(
+        torch.get_num_threads(),
+        *[
+            ctypes.c_void_p(argument.data_ptr()) if isinstance(argument, Tensor) else argument
+            for argument in arguments
+        ],
+    )
+
+
+# Attention
+
+
+@custom_op(f"{SPACE}::read", mutates_args=(), device_types="cpu")
+def read(
+    image: Tensor, size: int, gx: Tensor, gy: Tensor, stride: Tensor, variance: Tensor
+) -> Tensor:
+    r"""The patches \(F_Y\, x\, F_X^⊤\) of eq. 27, without their intensity.
+
+    Arguments:
+        image: [B, C, H, W].
+        size: N.
+        gx: Horizontal centres, [B].
+        gy: Vertical centres, [B].
+        stride: δ, [B].
+        variance: σ², [B].
+
+    Returns:
+        [B, C, N, N].
+    """
+    image, window = image.contiguous(), _windows(size, gx, gy, stride, variance)
+    patch = image.new_empty(*image.shape[:2], size, size)
+    _call("drawzoo_read", *image.shape, window, image, patch)
+    return patch
+
+
+@custom_op(f"{SPACE}::write", mutates_args=(), device_types="cpu")
+def write(
+    patch: Tensor,
+    height: int,
+    width: int,
+    steps: int,
+    gx: Tensor,
+    gy: Tensor,
+    stride: Tensor,
+    variance: Tensor,
+) -> Tensor:
+    r"""The canvases \(\sum_t F_Y^⊤\, w\, F_X\) of eq. 29, without the intensity.
+
+    Arguments:
+        patch: [B · T, C, N, N].
+        height: H, in pixels.
+        width: W, in pixels.
+        steps: T.
+        gx: Horizontal centres, [B · T].
+        gy: Vertical centres, [B · T].
+        stride: δ, [B · T].
+        variance: σ², [B · T].
+
+    Returns:
+        [B, C, H, W].
+    """
+    patch, window = patch.contiguous(), _windows(patch.shape[-1], gx, gy, stride, variance)
+    image = patch.new_empty(len(patch) // steps, patch.shape[1], height, width)
+    _call("drawzoo_write", *image.shape, window, patch, image, steps)
+    return image
+
+
+@custom_op(f"{SPACE}::gradient", mutates_args=(), device_types="cpu")
+def _gradient(
+    image: Tensor,
+    patch: Tensor,
+    of_image: bool,
+    of_patch: bool,
+    gx: Tensor,
+    gy: Tensor,
+    stride: Tensor,
+    variance: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The gradients of \(\sum w ⋅ F_Y\, x\, F_X^⊤\) in x, w, and g_X, g_Y, δ and σ² [4, B].
+
+    Reading and writing are adjoint, so that both have this one: of a read, w is the gradient that
+    comes in; of a write, x is. Those that are not asked for are empty.
+    """
+    image, patch = image.contiguous(), patch.contiguous()
+    window = _windows(patch.shape[-1], gx, gy, stride, variance)
+    results: tuple[Tensor, Tensor, Tensor] = _gradients(image, patch, of_image, of_patch)
+    _call("drawzoo_gradient", *image.shape, window, image, patch, *results)
+    return results
+
+
+@_gradient.register_fake
+def _gradients(
+    image: Tensor, patch: Tensor, of_image: bool, of_patch: bool, *window: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        image.new_empty(image.shape if of_image else 0),
+        patch.new_empty(patch.shape if of_patch else 0),
+        patch.new_empty(4, len(patch)),
+    )
+
+
+@read.register_fake
+def _(image: Tensor, size: int, *window: Tensor) -> Tensor:
+    return image.new_empty(*image.shape[:2], size, size)
+
+
+@write.register_fake
+def _(patch: Tensor, height: int, width: int, steps: int, *window: Tensor) -> Tensor:
+    return patch.new_empty(len(patch) // steps, patch.shape[1], height, width)
+
+
+def _save_read(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    image, _, *window = inputs
+    ctx.save_for_backward(image, *window)
+
+
+def _read_backward(ctx: Any, d_patch: Tensor) -> tuple[Tensor | None, ...]:
+    image, *window = ctx.saved_tensors
+    wanted = ctx.needs_input_grad[0]
+    d_image, _, d_window = _gradient(image, d_patch, wanted, False, *window)
+    return d_image if wanted else None, None, *d_window.unbind()
+
+
+def _save_write(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    patch, _, _, ctx.steps, *window = inputs
+    ctx.save_for_backward(patch, *window)
+
+
+def _write_backward(ctx: Any, d_image: Tensor) -> tuple[Tensor | None, ...]:
+    patch, *window = ctx.saved_tensors
+    if ctx.steps > 1:
+        d_image = d_image.repeat_interleave(ctx.steps, dim=0)
+    _, d_patch, d_window = _gradient(d_image, patch, False, True, *window)
+    return d_patch, None, None, None, *d_window.unbind()
+
+
+read.register_autograd(_read_backward, setup_context=_save_read)
+write.register_autograd(_write_backward, setup_context=_save_write)
+
+
+# LSTM
+
+
+@custom_op(f"{SPACE}::lstm", mutates_args=(), device_types="cpu")
+def _lstm(gates: Tensor, cell: Tensor, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Hidden state and cell, and the active gates for the gradient if one `learns`."""
+    gates, cell = gates.contiguous(), cell.contiguous()
+    hidden, following, active = _states(gates, cell, learns)
+    _call("drawzoo_lstm", *cell.shape, gates, cell, active, following, hidden)
+    return hidden, following, active
+
+
+@custom_op(f"{SPACE}::lstm_gradient", mutates_args=(), device_types="cpu")
+def _lstm_gradient(
+    active: Tensor, cell: Tensor, following: Tensor, d_hidden: Tensor, d_following: Tensor
+) -> tuple[Tensor, Tensor]:
+    tensors = [t.contiguous() for t in (active, cell, following, d_hidden, d_following)]
+    d_gates, d_cell = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
+    _call("drawzoo_lstm_gradient", *cell.shape, *tensors, d_gates, d_cell)
+    return d_gates, d_cell
+
+
+@_lstm.register_fake
+def _states(gates: Tensor, cell: Tensor, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
+    hidden, following = cell.new_empty(cell.shape), cell.new_empty(cell.shape)
+    return hidden, following, gates.new_empty(gates.shape if learns else 0)
+
+
+@_lstm_gradient.register_fake
+def _(active: Tensor, cell: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+    return active.new_empty(active.shape), cell.new_empty(cell.shape)
+
+
+def _save_lstm(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, following, active = output
+    ctx.save_for_backward(active, inputs[1], following)
+    # Nobody has a gradient for the active gates, nor for the last cell.
+    ctx.set_materialize_grads(False)
+
+
+def _lstm_backward(
+    ctx: Any, d_hidden: Tensor | None, d_following: Tensor | None, _: None
+) -> tuple[Tensor, Tensor, None]:
+    active, cell, following = ctx.saved_tensors
+    zero = torch.zeros_like(cell) if d_hidden is None or d_following is None else cell
+    d_hidden = zero if d_hidden is None else d_hidden
+    d_following = zero if d_following is None else d_following
+    d_gates, d_cell = _lstm_gradient(active, cell, following, d_hidden, d_following)
+    return d_gates, d_cell, None
+
+
+_lstm.register_autograd(_lstm_backward, setup_context=_save_lstm)
+
+
+def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """The next hidden state and cell, [B, U] each, of the gates i, f, g, o [B, 4 U] and a cell."""
+    learns = torch.is_grad_enabled() and (gates.requires_grad or cell.requires_grad)
+    hidden, following, _ = _lstm(gates, cell, learns)
+    return hidden, following

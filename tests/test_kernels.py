@@ -1,0 +1,253 @@
+"""The fused kernels do what the tensor operations do, and leave to them what they cannot."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.library import opcheck
+
+import drawzoo
+from drawzoo import kernels
+from drawzoo.attention import Window, read_patch, write_patch
+from drawzoo.hub import shipped
+from drawzoo.manifest import manifest
+from drawzoo.weights import read_model
+
+SHAPES = [  # B, C, H, W, N
+    (6, 2, 28, 28, 5),
+    (3, 1, 9, 13, 4),
+    (3, 3, 32, 32, 12),
+    (6, 1, 28, 28, 2),
+    (3, 2, 8, 8, 1),
+    (3, 1, 40, 17, 7),
+    (3, 1, 5, 33, 11),
+]
+
+needed = pytest.mark.skipif(kernels.LIBRARY is None, reason="built without a C compiler")
+
+
+@pytest.fixture(params=[True, False], ids=["kernels", "tensors"])
+def either(request, monkeypatch):
+    """A test of both paths."""
+    if not request.param:
+        monkeypatch.setattr(kernels, "LIBRARY", None)
+
+
+def plainly(monkeypatch, function):
+    with monkeypatch.context() as context:
+        context.setattr(kernels, "LIBRARY", None)
+        return function()
+
+
+def random(*shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def windows(batch, height, width, size):
+    """On the canvas and beyond, sharp and blurred."""
+    generator = torch.Generator().manual_seed(batch + size)
+
+    def rand():
+        return torch.rand(batch, generator=generator)
+
+    return Window(
+        gx=1.4 * width * rand() - 3,
+        gy=1.4 * height * rand() - 3,
+        stride=4 * rand() + 0.1,
+        variance=torch.exp(6 * rand() - 3),
+        intensity=rand() + 0.5,
+        size=size,
+    )
+
+
+def of(window, dtype):
+    """A copy whose parts can have gradients."""
+    return Window(
+        *(part.detach().to(dtype, copy=True).requires_grad_() for part in window[:5]), window.size
+    )
+
+
+def close(actual, expected):
+    """To float32's precision, relative to the largest."""
+    scale = expected.abs().max().clamp_min(1e-3)
+    torch.testing.assert_close(actual.double() / scale, expected / scale, rtol=0, atol=2e-5)
+
+
+def compared(function, tensor, window, weights):
+    """Values and gradients in float32, by the kernels, and in float64, by tensor operations."""
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        look, leaf = of(window, dtype), tensor.to(dtype, copy=True).requires_grad_()
+        value = function(leaf, look)
+        (value * weights.to(dtype)).sum().backward()
+        results.append([value.detach(), leaf.grad, *(part.grad for part in look[:5])])
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected)
+
+
+@needed
+@pytest.mark.parametrize(("batch", "channels", "height", "width", "size"), SHAPES)
+class TestAttention:
+    def test_read(self, batch, channels, height, width, size):
+        window = windows(batch, height, width, size)
+        weights = random(batch, channels, size, size)
+        compared(read_patch, random(batch, channels, height, width), window, weights)
+
+    @pytest.mark.parametrize("steps", [1, 3])
+    def test_write(self, batch, channels, height, width, size, steps):
+        compared(
+            lambda patch, window: write_patch(patch, window, height, width, steps=steps),
+            random(batch, channels, size, size) - 0.5,
+            windows(batch, height, width, size),
+            random(batch // steps, channels, height, width),
+        )
+
+
+@needed
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own checks look at it
+def test_operators_are_well_formed():
+    """Shapes without data, and gradients, as torch's own checks want them."""
+    *where, _, _ = of(windows(3, 9, 13, 4), torch.float32)
+    image, patch = random(3, 2, 9, 13).requires_grad_(), random(3, 2, 4, 4).requires_grad_()
+    gates, cell = random(3, 32).requires_grad_(), random(3, 8).requires_grad_()
+    opcheck(kernels.read, (image, 4, *where))
+    opcheck(kernels.write, (patch, 9, 13, 1, *where))
+    opcheck(kernels._lstm, (gates, cell, True))
+
+
+@needed
+@pytest.mark.parametrize("units", [8, 13, 256])
+class TestLSTM:
+    @pytest.mark.parametrize("used", [("hidden", "cell"), ("hidden",), ("cell",)], ids="-".join)
+    def test_values_and_gradients(self, units, used):
+        gates, cell = 8 * random(3, 4 * units) - 4, 4 * random(3, units) - 2
+        results = []
+        for dtype in (torch.float32, torch.float64):
+            leaves = [part.to(dtype, copy=True).requires_grad_() for part in (gates, cell)]
+            if dtype is torch.float32:
+                state = kernels.lstm(*leaves)
+            else:
+                i, f, g, o = leaves[0].chunk(4, dim=1)
+                c = f.sigmoid() * leaves[1] + i.sigmoid() * g.tanh()
+                state = o.sigmoid() * c.tanh(), c
+            outputs = dict(zip(("hidden", "cell"), state, strict=True))
+            sum((outputs[name] ** 2).sum() for name in used).backward()
+            results.append([*(s.detach() for s in state), *(leaf.grad for leaf in leaves)])
+        for actual, expected in zip(*results, strict=True):
+            close(actual, expected)
+
+    def test_saturated_gates(self, units):
+        gates = torch.tensor([1e4, -1e4, float("inf"), -float("inf")]).repeat(1, units)
+        hidden, cell = kernels.lstm(gates, torch.ones(1, units))
+        assert hidden.isfinite().all()
+        assert cell.isfinite().all()
+
+
+@needed
+@pytest.mark.parametrize("name", sorted(manifest()))
+def test_every_shipped_model(name, monkeypatch):
+    """Bound, gradients and drawings; three steps are enough to see."""
+    model = read_model(shipped(name))
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(3, *model.config.image, generator=generator).round()
+    noise = model.noise(3, 3, generator)
+
+    def outcome():
+        model.zero_grad()
+        terms = model(x, noise)
+        bound = terms.reconstruction + terms.kl.sum(dim=0)
+        bound.sum().backward()
+        gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        return [bound.detach(), model.paint(noise).detach(), *gradients]
+
+    for actual, expected in zip(outcome(), plainly(monkeypatch, outcome), strict=True):
+        scale = expected.abs().max().clamp_min(1e-8)
+        torch.testing.assert_close(actual / scale, expected / scale, rtol=1e-4, atol=1e-4)
+
+
+class TestWhatTheyAreGiven:
+    """Whatever the path, the same is an error and the same is none."""
+
+    def test_one_window_for_all_images(self, either):
+        image, window = random(4, 1, 9, 13), windows(1, 9, 13, 4)
+        expected = torch.cat([read_patch(one[None], window) for one in image])
+        torch.testing.assert_close(read_patch(image, window), expected)
+
+    @pytest.mark.parametrize("shape", [(3, 1, 4, 5), (3, 1, 5, 5), (2, 1, 4, 4)])
+    def test_a_patch_that_does_not_fit(self, either, shape):
+        with pytest.raises(RuntimeError):
+            write_patch(torch.ones(shape), windows(3, 9, 13, 4), 9, 13)
+
+    def test_canvases_that_do_not_come_out_even(self, either):
+        with pytest.raises(RuntimeError):
+            write_patch(torch.ones(3, 1, 4, 4), windows(3, 9, 13, 4), 9, 13, steps=2)
+
+    def test_strided_views(self, either):
+        wide, window = random(3, 1, 9, 26), windows(3, 9, 13, 4)
+        columns = torch.stack(window[:5], dim=1).unbind(dim=1)
+        expected = read_patch(wide[..., ::2].contiguous(), window)
+        actual = read_patch(wide[..., ::2], Window(*columns, 4))
+        torch.testing.assert_close(actual, expected)
+
+    @pytest.mark.parametrize("width", [1, 7, 5000])
+    def test_images_of_any_width(self, either, width):
+        image, window = random(2, 1, 3, width), windows(2, 3, width, 2)
+        expected = read_patch(image.double(), of(window, torch.float64)).detach()
+        close(read_patch(image, window), expected)
+
+    def test_nan_is_not_hidden(self, either):
+        window = windows(3, 9, 13, 4)
+        window.gx[1] = torch.nan
+        patch = read_patch(random(3, 1, 9, 13), window)
+        assert patch.flatten(1).isnan().any(dim=1).tolist() == [False, True, False]
+
+    def test_few_units(self, either):
+        lstm = drawzoo.LSTM(3, 5)
+        x, state = random(2, 3), lstm.initial_state(2)
+        expected = lstm.double()((state[0].double(), state[1].double()), x.double())
+        actual = lstm.float()(state, x)
+        for one, other in zip(actual, expected, strict=True):
+            close(one.detach(), other.detach())
+
+
+def test_transforms_of_functions(tiny):
+    """Gradients of each image's own bound, by `torch.func`, need tensor operations."""
+    model = drawzoo.build(tiny())
+    x = random(2, *model.config.image).round()
+    noise = model.noise(2, model.config.steps)
+
+    def bound(canvas, x, noise):
+        terms = torch.func.functional_call(
+            model, {"initial_canvas": canvas}, (x[None], noise[:, None])
+        )
+        return (terms.reconstruction + terms.kl.sum(dim=0)).sum()
+
+    each = torch.func.vmap(torch.func.grad(bound), in_dims=(None, 0, 1))(
+        model.initial_canvas, x, noise
+    )
+    terms = model(x, noise)
+    (terms.reconstruction.sum() + terms.kl.sum()).backward()
+    torch.testing.assert_close(each.sum(dim=0), model.initial_canvas.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_exported_programs_need_no_kernels(tiny):
+    model = drawzoo.build(tiny())
+    x = random(2, *model.config.image).round()
+    program = torch.export.export(model, (x, model.noise(2, model.config.steps)))
+    assert "drawzoo" not in str(program.graph)
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+@pytest.mark.skipif(sys.platform != "linux", reason="compilers of other systems differ")
+def test_they_are_built_where_there_is_a_compiler():
+    assert kernels.LIBRARY is not None
+
+
+def test_they_can_be_switched_off():
+    code = "from drawzoo import kernels; print(kernels.LIBRARY)"
+    command = [sys.executable, "-c", code]
+    env = {"DRAWZOO_KERNELS": "0", "PATH": ""}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
