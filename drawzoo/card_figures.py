@@ -22,8 +22,11 @@ __all__ = ["eval_results", "evaluation_command", "figures_text"]
 
 _DATA_NOTE = """\
 MNIST is binarised here by sampling each pixel (the seed fixes it), so these figures cannot be
-compared with ones on the fixed binarised MNIST. `mnist-sample` is its first 256 test images, which
-come with drawzoo: `drawzoo verify` measures that figure again."""
+compared with ones on the fixed binarised MNIST."""
+
+_SAMPLE_NOTE = """\
+`{dataset}-sample` is the first 256 test images, which come with drawzoo: `drawzoo verify` measures
+that figure again."""
 
 _INTRODUCTION = """\
 ± is the standard error. Measured on the file below, on the first images of the split where they are
@@ -44,6 +47,8 @@ def figures_text(figures: list[Figure]) -> str:
             parts.append(write(same))
     if any(figure.dataset == "mnist" for figure in figures):
         parts.append(_DATA_NOTE)
+    if samples := [f.dataset for f in figures if f.dataset.endswith("-sample")]:
+        parts.append(_SAMPLE_NOTE.format(dataset=samples[0].removesuffix("-sample")))
     commands = "\n".join(evaluation_command(figure) for figure in figures)
     parts.append(_INTRODUCTION.format(commands=commands, model=figures[0].model))
     return "\n\n".join(parts)

@@ -327,3 +327,14 @@ class TestMNISTSample:
         whole = load_dataset("mnist", "test", Path(REAL), download=False)
         assert torch.equal(sample.pixels, whole.pixels[:256])
         assert torch.equal(sample.labels, whole.labels[:256])
+
+    def test_the_fixed_one(self, offline, tmp_path):
+        images = load_dataset("binarized-mnist-sample", "test", tmp_path)
+        assert images.pixels.shape == (256, 1, 28, 28)
+        assert set(images.pixels.unique().tolist()) == {0, 255}
+
+    @pytest.mark.skipif(REAL is None, reason="DRAWZOO_TEST_DATA is not set")
+    def test_the_fixed_one_is_the_beginning_of_the_test_split(self):
+        sample = load_dataset("binarized-mnist-sample", "test", Path(REAL))
+        whole = load_dataset("binarized-mnist", "test", Path(REAL), download=False)
+        assert torch.equal(sample.pixels, whole.pixels[:256])

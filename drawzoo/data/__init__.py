@@ -29,6 +29,11 @@ def register_datasets(register: Registrar) -> None:
         summary="the first 256 test images of mnist, which ship with drawzoo",
     )
     register(
+        "binarized-mnist-sample",
+        "drawzoo.data.mnist_sample:BINARIZED_MNIST_SAMPLE",
+        summary="the first 256 test images of binarized-mnist, which ship with drawzoo",
+    )
+    register(
         "synthetic",
         "drawzoo.data.synthetic:SYNTHETIC",
         summary="28×28 strokes made on the spot, to try things without a download",

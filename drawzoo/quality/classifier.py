@@ -35,7 +35,7 @@ WEIGHTS = Path(__file__).with_name("digits.safetensors")
 FACTS = Path(__file__).with_name("digits.json")
 IMAGE = (1, 28, 28)
 """The shape of the images it knows."""
-DIGITS = ("binarized-mnist", "mnist", "mnist-sample")
+DIGITS = ("binarized-mnist", "binarized-mnist-sample", "mnist", "mnist-sample")
 """The datasets of such digits."""
 CHUNK = 500
 """Images classified at once: it bounds the memory."""
