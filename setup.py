@@ -12,20 +12,22 @@ core = find_packages(".", include=["drawzoo", "drawzoo.*"])
 plugins = find_packages("plugins")
 
 # No Python in it: `drawzoo.kernels` loads it as a library. Where it cannot be built, drawzoo does
-# without. -std=gnu11 lets the compiler fuse multiplications and additions, -fno-wrapv lets it make
-# vectors of loops (Python's own flags say the contrary); nothing is -ffast-math.
-openmp = ["-fopenmp"] if sys.platform == "linux" else []
-flags = ["-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv", "-Wno-psabi"]
+# without, as it does on other systems, whose compilers have no OpenMP by themselves. -std=gnu11 lets
+# the compiler fuse multiplications and additions, -fno-wrapv lets it make vectors of loops, which
+# Python's own flags do not; nothing is -ffast-math.
 library = Extension(
     "drawzoo._kernels",
     ["drawzoo/kernels.c"],
-    extra_compile_args=[*flags, *openmp],
-    extra_link_args=openmp,
+    extra_compile_args=[
+        *("-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv"),
+        *("-Wno-psabi", "-fopenmp"),
+    ],
+    extra_link_args=["-fopenmp"],
     optional=True,
 )
 
 setup(
-    ext_modules=[library],
+    ext_modules=[library] if sys.platform == "linux" else [],
     packages=[*core, *plugins, "drawzoo.model_cards", "drawzoo.example"],
     package_dir={
         "drawzoo": "drawzoo",

@@ -10,10 +10,10 @@
 
 /* N times the longer side of an image, at most, the side rounded up to whole vectors.
  * `kernels.py` keeps what is larger away, and images of less than a vector's width. */
-#define ROOM 4096
+#define ROOM 1024
 
 #define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
 /* One copy for each kind of processor, chosen when the library is loaded. */
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -103,7 +103,7 @@ INLINE int padded(int length) { return (length + LANES - 1) / LANES * LANES; }
 
 INLINE float offset(int i, int size) { return (float)i + 0.5f - 0.5f * (float)size; }
 
-INLINE float precision(float variance) { return 0.5f / (variance > 1e-8f ? variance : 1e-8f); }
+INLINE float precision(float variance) { return 0.5f / (variance < 1e-8f ? 1e-8f : variance); }
 
 /* The filters along one axis of length L, [N, P], eq. 19, 20, 25 and 26, zero from L to P.
  *
@@ -114,7 +114,7 @@ INLINE void filters(
 ) {
     const vector ordinal = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f};
     int pitch = padded(length), block = size * pitch;
-    float scale = precision(variance), slope = variance > 1e-8f ? -scale / variance : 0.0f;
+    float scale = precision(variance), slope = variance < 1e-8f ? 0.0f : -scale / variance;
     for (int i = 0; i < size; i++) {
         float *f = bank + i * pitch;
         float mu = centre + offset(i, size) * stride;
@@ -295,6 +295,9 @@ CLONES static void gradient_one(
         *d_stride += dot(rows, looked, block);
     }
 }
+
+/* Of the functions below and what they take: `kernels.py` refuses a library with another one. */
+int drawzoo_version(void) { return 1; }
 
 /* patch [B, C, N, N] = F_Y image F_Xᵀ of each image [B, C, H, W]. */
 void drawzoo_read(

@@ -1,10 +1,11 @@
 r"""Fused kernels for the CPU: the attention, and the pointwise half of an LSTM, in float32.
 
 What `attention` and `recurrent` say in tensor operations, `kernels.c` does in one pass over the
-memory each, the gradients too, and equal within rounding. The library is built when drawzoo is
-installed, if there is a C compiler. Without it, with `DRAWZOO_KERNELS=0`, and for whatever is not
-a plain float32 tensor on the CPU, the tensor operations do the work. Second derivatives are theirs
-alone, and so are exported programs and the transforms of `torch.func`.
+memory each, the gradients too, and equal to about 10⁻⁷ of the largest value. The library is built
+when drawzoo is installed, if there is a C compiler. Without it, with `DRAWZOO_KERNELS=0`, and for
+whatever is not a plain float32 tensor on the CPU, the tensor operations do the work. Second
+derivatives are theirs alone, and so are forward-mode ones, exported programs and the transforms of
+`torch.func`.
 """
 
 from __future__ import annotations
@@ -14,24 +15,29 @@ import ctypes
 import importlib.machinery
 import itertools
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.library import custom_op
 
 __all__ = ["lstm", "read", "take_gates", "take_window", "write"]
 
-ROOM = 4096
+ROOM = 1024
 """N times the longer side of an image, the side rounded up to whole vectors: as in kernels.c."""
 
 LANES = 8
 """Numbers in a vector, and the least width of an image or of an LSTM: as in kernels.c."""
 
-SPACE = "drawzoo_1"
-"""The operators' namespace. torch keeps compiled graphs, backward included, by the operators'
-names: the number goes up when what one computes or takes changes."""
+VERSION = 1
+"""Of the library, as in kernels.c, and of the operators: it goes up when what one computes or takes
+changes."""
+
+SPACE = f"drawzoo_{VERSION}"
+"""The operators' namespace: torch keeps compiled graphs, backward included, by operators' names."""
 
 
 def _library() -> ctypes.CDLL | None:
@@ -42,7 +48,10 @@ def _library() -> ctypes.CDLL | None:
         path = Path(__file__).with_name("_kernels" + suffix)
         # The OpenMP that it needs is in memory already: torch's, with torch's threads.
         with contextlib.suppress(OSError):
-            return ctypes.CDLL(str(path))
+            library = ctypes.CDLL(str(path))
+            if hasattr(library, "drawzoo_version") and library.drawzoo_version() == VERSION:
+                return library
+            warnings.warn(f"{path} is of another drawzoo; install drawzoo again", stacklevel=2)
     return None
 
 
@@ -52,8 +61,10 @@ LIBRARY = _library()
 def _takes(*tensors: Tensor) -> bool:
     if LIBRARY is None or torch.compiler.is_exporting():
         return False
-    # Under `torch.func` tensors have no address.
-    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+    # Under `torch.func` tensors have no address, and forward-mode tangents would be lost.
+    if not torch.compiler.is_compiling() and (
+        torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    ):
         return False
     return all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
 
@@ -187,7 +198,7 @@ def _gradients(
     return (
         image.new_empty(image.shape if of_image else 0),
         patch.new_empty(patch.shape if of_patch else 0),
-        patch.new_empty(4, len(patch)),
+        patch.new_empty(4, patch.shape[0]),
     )
 
 
@@ -198,7 +209,7 @@ def _(image: Tensor, size: int, *window: Tensor) -> Tensor:
 
 @write.register_fake
 def _(patch: Tensor, height: int, width: int, steps: int, *window: Tensor) -> Tensor:
-    return patch.new_empty(len(patch) // steps, patch.shape[1], height, width)
+    return patch.new_empty(patch.shape[0] // steps, patch.shape[1], height, width)
 
 
 def _save_read(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -274,9 +285,9 @@ def _lstm_backward(
     ctx: Any, d_hidden: Tensor | None, d_following: Tensor | None, _: None
 ) -> tuple[Tensor, Tensor, None]:
     active, cell, following = ctx.saved_tensors
-    zero = torch.zeros_like(cell) if d_hidden is None or d_following is None else cell
-    d_hidden = zero if d_hidden is None else d_hidden
-    d_following = zero if d_following is None else d_following
+    assert active.shape[0] == cell.shape[0], "the active gates were not kept"
+    d_hidden = torch.zeros_like(cell) if d_hidden is None else d_hidden
+    d_following = torch.zeros_like(cell) if d_following is None else d_following
     d_gates, d_cell = _lstm_gradient(active, cell, following, d_hidden, d_following)
     return d_gates, d_cell, None
 

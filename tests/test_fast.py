@@ -48,6 +48,7 @@ def assert_same(actual, expected, **tolerance):
 class TestShipped:
     def test_compiled(self, name):
         """Bound and gradients; two steps are enough to see."""
+        torch.compiler.reset()  # after eight graphs torch would go on eagerly
         model = read_model(shipped(name))  # in eval mode, where dropout is no source of noise
         expected = outcome(model, steps=2)
         compiled = torch.compile(model, backend="aot_eager")

@@ -1,11 +1,13 @@
 """The fused kernels do what the tensor operations do, and leave to them what they cannot."""
 
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 from torch.library import opcheck
 
 import drawzoo
@@ -197,9 +199,10 @@ class TestWhatTheyAreGiven:
         expected = read_patch(image.double(), of(window, torch.float64)).detach()
         close(read_patch(image, window), expected)
 
-    def test_nan_is_not_hidden(self, either):
+    @pytest.mark.parametrize("part", ["gx", "gy", "stride", "variance", "intensity"])
+    def test_nan_is_not_hidden(self, either, part):
         window = windows(3, 9, 13, 4)
-        window.gx[1] = torch.nan
+        getattr(window, part)[1] = torch.nan
         patch = read_patch(random(3, 1, 9, 13), window)
         assert patch.flatten(1).isnan().any(dim=1).tolist() == [False, True, False]
 
@@ -232,6 +235,15 @@ def test_transforms_of_functions(tiny):
     torch.testing.assert_close(each.sum(dim=0), model.initial_canvas.grad, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
+def test_forward_mode_keeps_its_tangents(either):
+    image, window = random(3, 1, 9, 13), windows(3, 9, 13, 4)
+    with forward_ad.dual_level():
+        patch = read_patch(forward_ad.make_dual(image, torch.ones_like(image)), window)
+        tangent = forward_ad.unpack_dual(patch).tangent
+    torch.testing.assert_close(tangent, read_patch(torch.ones_like(image), window))
+
+
 def test_exported_programs_need_no_kernels(tiny):
     model = drawzoo.build(tiny())
     x = random(2, *model.config.image).round()
@@ -239,6 +251,7 @@ def test_exported_programs_need_no_kernels(tiny):
     assert "drawzoo" not in str(program.graph)
 
 
+@pytest.mark.skipif(os.environ.get("DRAWZOO_KERNELS") == "0", reason="switched off")
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 @pytest.mark.skipif(sys.platform != "linux", reason="compilers of other systems differ")
 def test_they_are_built_where_there_is_a_compiler():
