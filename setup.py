@@ -12,7 +12,7 @@ core = find_packages(".", include=["drawzoo", "drawzoo.*"])
 plugins = find_packages("plugins")
 
 # No Python in it: `drawzoo.kernels` loads it as a library. Where it cannot be built, drawzoo does
-# without, as it does on other systems, whose compilers have no OpenMP by themselves. -std=gnu11 lets
+# without, as on other systems, whose compilers have no OpenMP by themselves. -std=gnu11 lets
 # the compiler fuse multiplications and additions, -fno-wrapv lets it make vectors of loops, which
 # Python's own flags do not; nothing is -ffast-math.
 library = Extension(
