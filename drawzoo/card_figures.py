@@ -22,11 +22,15 @@ __all__ = ["eval_results", "evaluation_command", "figures_text"]
 
 _DATA_NOTE = """\
 MNIST is binarised here by sampling each pixel (the seed fixes it), so these figures cannot be
-compared with ones on the fixed binarised MNIST."""
+compared with ones on the fixed binarised MNIST. `mnist-sample` is its first 256 test images, which
+come with drawzoo: `drawzoo verify` measures that figure again."""
 
-_SAMPLE_NOTE = """\
-`{dataset}-sample` is the first 256 test images, which come with drawzoo: `drawzoo verify` measures
-that figure again."""
+_FIXED_NOTE = """\
+These are the images of the fixed binarised MNIST, so the figures can be compared with others on it.
+`binarized-mnist-sample` is its first 256 test images, which come with drawzoo: `drawzoo verify`
+measures that figure again."""
+
+_NOTES = {"mnist": _DATA_NOTE, "binarized-mnist": _FIXED_NOTE}
 
 _INTRODUCTION = """\
 ± is the standard error. Measured on the file below, on the first images of the split where they are
@@ -45,10 +49,8 @@ def figures_text(figures: list[Figure]) -> str:
     for kind, write in _WRITERS.items():
         if same := [figure for figure in figures if isinstance(figure, kind)]:
             parts.append(write(same))
-    if any(figure.dataset == "mnist" for figure in figures):
-        parts.append(_DATA_NOTE)
-    if samples := [f.dataset for f in figures if f.dataset.endswith("-sample")]:
-        parts.append(_SAMPLE_NOTE.format(dataset=samples[0].removesuffix("-sample")))
+    datasets = {figure.dataset for figure in figures}
+    parts += [note for dataset, note in _NOTES.items() if dataset in datasets]
     commands = "\n".join(evaluation_command(figure) for figure in figures)
     parts.append(_INTRODUCTION.format(commands=commands, model=figures[0].model))
     return "\n\n".join(parts)
