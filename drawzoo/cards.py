@@ -196,7 +196,9 @@ def _components(model: ModelConfig) -> str:
 
 def _settings(record: TrainingRecord) -> str:
     values = msgspec.structs.asdict(record.training)
-    named = ", ".join(f"`{key}` {value}" for key, value in values.items() if value is not None)
+    named = ", ".join(
+        f"`{key}` {value}" for key, value in values.items() if value not in (None, ())
+    )
     return (
         f"All settings: {named}. Trained with drawzoo {record.drawzoo}; `--compile` and other "
         "machines change the rounding and with it the weights, and the figures within their noise."

@@ -79,6 +79,16 @@ class TestCommand:
             assert text.startswith("Error: ") and text.count("\n") == 1
             assert key.rpartition(".")[2] in text and value in text
 
+    def test_resume_with_more_passes(self, train, tmp_path):
+        new = (*self.tiny, "--set", "batch_size=400", "--epochs", "1")
+        assert train(*new)[0] == 0
+        code, text = train("--resume", "--epochs", "2")
+        assert code == ConfigError.exit_code and "--epochs 2 --set restarts=[1]" in text
+        code, text = train("--resume", "--epochs", "2", "--set", "restarts=[1]")
+        assert code == 0 and read_checkpoint(tmp_path / "run").config.training.restarts == (1,)
+        code, text = train("--resume", "--epochs", "1", "--set", "restarts=[]")
+        assert code == ConfigError.exit_code and "add passes" not in text
+
     def test_resume_of_another_model(self, train):
         train(*self.new)
         code, text = train("model3-mnist", "--resume")

@@ -13,6 +13,7 @@ from runs import state, steps_of
 from safetensors.torch import load_file
 
 import drawzoo
+from drawzoo.config import convert
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError, OutputError, TrainingError
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
@@ -94,6 +95,20 @@ class TestLearningRate:
         config = TrainingConfig(learning_rate=0.5, final_learning_rate=1, warmup_steps=0)
         assert {learning_rate(config, step, 10) for step in range(10)} == {0.5}
 
+    def test_restarts_begin_the_same_course_anew(self):
+        rates = [learning_rate(self.config, step, 900, [300, 700]) for step in range(900)]
+        for start, end in itertools.pairwise([0, 300, 700, 900]):
+            alone = [learning_rate(self.config, step, end - start) for step in range(end - start)]
+            assert rates[start:end] == alone
+
+    def test_a_run_cut_before_its_restart_has_none(self):
+        assert learning_rate(self.config, 90, 100, [200]) == learning_rate(self.config, 90, 100)
+
+    @pytest.mark.parametrize("restarts", [[3], [4], [2, 2], [2, 1]])
+    def test_restarts_out_of_order_or_bounds(self, restarts):
+        with pytest.raises(ConfigError, match="restarts .* not in order"):
+            convert({"epochs": 3, "restarts": restarts}, TrainingConfig)
+
 
 class TestRepeatable:
     @pytest.mark.parametrize("settings", SETTINGS)
@@ -124,6 +139,13 @@ class TestResume:
             stop_at(trainer("parts", **settings), step)
             assert read_checkpoint(tmp_path / "parts").step == step
         assert trainer("parts", **settings).run()
+        assert state(tmp_path / "parts") == state(tmp_path / "whole")
+
+    def test_passes_added_after_a_restart(self, trainer, tmp_path):
+        longer = {"epochs": 3, "restarts": [1], "max_steps": None}
+        trainer("whole", **longer).run()
+        assert trainer("parts", epochs=1, max_steps=None).run()
+        assert trainer("parts", **longer).run()
         assert state(tmp_path / "parts") == state(tmp_path / "whole")
 
     def test_from_before_the_first_step(self, trainer, tmp_path):

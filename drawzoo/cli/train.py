@@ -68,12 +68,14 @@ def command(
     The folder --out gets the weights (config.json and model.safetensors, to be used as
     local-dir:OUT), the log (log.jsonl) and the checkpoint. Ctrl-C saves; --resume goes on, and
     ends with the same weights on the CPU as if nothing had happened. With --resume, MODEL and
-    settings may be left out.
+    settings may be left out. A run gets more passes by a restart of the learning rate where it
+    ended, as if it had been there from the beginning: the last line but one adds 20.
 
     \b
     drawzoo train draw-mnist --epochs 20 --out runs/draw
     drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
     drawzoo train --resume --out runs/draw
+    drawzoo train --resume --out runs/draw --epochs 40 --set restarts=[20]
     torchrun --nproc-per-node 2 -m drawzoo train draw-mnist --out runs/draw
     """
     from drawzoo.training.checkpoint import check_same, read_checkpoint

@@ -81,15 +81,24 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def check_same(folder: Path, saved: RunConfig, asked: RunConfig) -> None:
-    """Raises `ConfigError` naming the settings in which a run to resume differs from one asked."""
+    """Raises `ConfigError` naming the settings in which a run to resume differs from one asked.
+
+    Passes may be added after a restart: to where the saved run is, both are the same.
+    """
+    if asked.model == saved.model and asked.training.lengthens(saved.training):
+        return
     differences = [
         f"{key} is {mine!r}, asked for {theirs!r}"
         for key, mine, theirs in _differences(to_dict(saved), to_dict(asked))
     ]
     if differences:
+        longer = ""
+        if (epochs := asked.training.epochs) > saved.training.epochs:
+            restarts = ",".join(map(str, (*saved.training.restarts, saved.training.epochs)))
+            longer = f", add passes with --epochs {epochs} --set restarts=[{restarts}],"
         raise ConfigError(
             f"the run in {folder} is another one: {'; '.join(differences[:3])}; resume it with its "
-            "own settings or start in another folder"
+            f"own settings{longer} or start in another folder"
         )
 
 

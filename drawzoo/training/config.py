@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 import msgspec
@@ -20,6 +21,8 @@ class TrainingConfig(Config, frozen=True):
 
     Attributes:
         epochs: Passes over the training split.
+        restarts: Passes after which the learning rate starts anew, with warm-up and cosine
+            (Loshchilov and Hutter 2017); in order, each less than `epochs`.
         max_steps: Optimiser steps after which to stop, if that comes first.
         batch_size: Images in a step; the last, incomplete batch of a pass is left out.
         optimizer: Adam or AdamW.
@@ -33,6 +36,7 @@ class TrainingConfig(Config, frozen=True):
     """
 
     epochs: Count = 20
+    restarts: tuple[Count, ...] = ()
     max_steps: Count | None = None
     batch_size: Size = 128
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -43,6 +47,21 @@ class TrainingConfig(Config, frozen=True):
     clip_norm: Positive = 5.0
     ema_decay: Fraction = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
+
+    def __post_init__(self) -> None:
+        cycles = (0, *self.restarts, self.epochs)
+        if any(a >= b for a, b in itertools.pairwise(cycles)):
+            raise ValueError(
+                f"restarts {list(self.restarts)} are not in order between 0 and {self.epochs} "
+                "epochs"
+            )
+
+    def lengthens(self, shorter: TrainingConfig) -> bool:
+        """Whether this is `shorter` with passes added after a restart at its end."""
+        if self.restarts != (*shorter.restarts, shorter.epochs):
+            return False
+        longer = msgspec.structs.replace(shorter, epochs=self.epochs, restarts=self.restarts)
+        return self == longer
 
 
 class RunConfig(Config, frozen=True):

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,16 @@ def seeded(seed: int, purpose: str, index: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def learning_rate(config: TrainingConfig, step: int, total: int) -> float:
-    """The learning rate of a step: linear warm-up, then a cosine down to the final one."""
+def learning_rate(
+    config: TrainingConfig, step: int, total: int, restarts: Sequence[int] = ()
+) -> float:
+    """The learning rate of a step: linear warm-up, then a cosine down to the final one.
+
+    It starts anew at every step of `restarts`.
+    """
+    start = max((restart for restart in restarts if restart <= step), default=0)
+    end = min((restart for restart in restarts if step < restart < total), default=total)
+    step, total = step - start, end - start
     warmup = min(config.warmup_steps, total // 10)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
@@ -118,6 +126,7 @@ class Trainer:
         self.total = training.epochs * self.steps_per_epoch
         if training.max_steps is not None:
             self.total = min(self.total, training.max_steps)
+        self.restarts = [epochs * self.steps_per_epoch for epochs in training.restarts]
 
     def run(
         self,
@@ -286,7 +295,7 @@ class Trainer:
             # Of the mean over the whole batch, this process's images are so much.
             means = means * (len(x) / len(index))
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(training, self.step, self.total)
+            group["lr"] = learning_rate(training, self.step, self.total, self.restarts)
         self.optimizer.zero_grad()
         means[0].backward()  # type: ignore[no-untyped-call]
         means = self._sum_gradients(means.detach())
@@ -329,5 +338,7 @@ class Trainer:
             "nats": bound,
             "kl": kl,
             "gradient_norm": norm,
-            "learning_rate": learning_rate(self.config.training, self.step - 1, self.total),
+            "learning_rate": learning_rate(
+                self.config.training, self.step - 1, self.total, self.restarts
+            ),
         }
