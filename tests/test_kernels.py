@@ -120,6 +120,22 @@ def test_operators_are_well_formed():
 
 
 @needed
+def test_second_derivatives_are_refused():
+    """Rather than wrong: what a gradient depends on must not be taken for constant."""
+    gates, cell = random(3, 32).requires_grad_(), random(3, 8)
+    *where, _, _ = of(windows(3, 9, 13, 4), torch.float32)
+    image = random(3, 2, 9, 13).requires_grad_()
+    where[0].requires_grad_()
+    for outputs, leaf in (
+        (kernels.lstm(gates, cell), gates),
+        ((kernels.read(image, 4, *where),), where[0]),
+    ):
+        (slope,) = torch.autograd.grad(outputs[0].sum(), leaf, create_graph=True)
+        with pytest.raises(RuntimeError, match="gradient"):
+            torch.autograd.grad((slope + leaf).sum(), leaf)
+
+
+@needed
 @pytest.mark.parametrize("units", [8, 13, 256])
 class TestLSTM:
     @pytest.mark.parametrize("used", [("hidden", "cell"), ("hidden",), ("cell",)], ids="-".join)
