@@ -59,7 +59,7 @@ class LSTM(nn.Module):
             The next hidden state and cell, each [B, U].
         """
         h, c = state
-        gates = self.gates(torch.cat([*inputs, h], dim=1))
+        gates = self._gates(h, *inputs)
         if drive is not None:
             gates = gates + drive
         if kernels.take_gates(gates, c):
@@ -67,3 +67,14 @@ class LSTM(nn.Module):
         i, f, g, o = gates.chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
+
+    def _gates(self, h: Tensor, *inputs: Tensor) -> Tensor:
+        """The gates before their nonlinearities, [B, 4 U]."""
+        if torch.is_grad_enabled() or not inputs or h.stride(0) != 0:
+            gates: Tensor = self.gates(torch.cat([*inputs, h], dim=1))
+            return gates
+        # The initial state is the same for all, and so is its product. With gradients the saving
+        # would be lost to those of the weight's two parts.
+        own, others = self.gates.weight[:, -self.units :], self.gates.weight[:, : -self.units]
+        same = torch.nn.functional.linear(h[:1], own, self.gates.bias)
+        return torch.addmm(same, torch.cat(inputs, dim=1), others.t())

@@ -155,3 +155,18 @@ class TestAuto:
 def test_steps_do_not_change_the_state_dict():
     model = build(override(read_model(shipped("draw-mnist")).config, {"steps": 3}))
     model.load_state_dict(read_model(shipped("draw-mnist")).state_dict())
+
+
+@pytest.mark.parametrize("driven", [False, True])
+@pytest.mark.parametrize("sizes", [(3,), (3, 2)])
+def test_first_step_of_an_lstm_without_gradients(sizes, driven):
+    """The product of the initial state, taken once for all, is that of each."""
+    lstm = drawzoo.LSTM(sum(sizes), 4).double()
+    nn.init.normal_(lstm.initial)
+    inputs = [torch.randn(5, size, dtype=torch.float64) for size in sizes]
+    drive = torch.randn(5, 16, dtype=torch.float64) if driven else None
+    expected = lstm(lstm.initial_state(5), *inputs, drive=drive)
+    with torch.no_grad():
+        actual = lstm(lstm.initial_state(5), *inputs, drive=drive)
+    for now, before in zip(actual, expected, strict=True):
+        torch.testing.assert_close(now, before.detach(), rtol=0, atol=1e-14)
