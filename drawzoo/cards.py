@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
 
-import msgspec
 from huggingface_hub import ModelCardData
 
 from drawzoo.card_figures import eval_results, figures_text
@@ -164,14 +164,15 @@ def training_command(run: RunConfig) -> str:
 
     Example:
         >>> from drawzoo.zoo import model_config
-        >>> run = RunConfig(model_config("draw-mnist"), TrainingConfig(epochs=3, batch_size=100))
-        >>> training_command(run)
-        'drawzoo train draw-mnist --set epochs=3 --set batch_size=100 --out runs/draw-mnist'
+        >>> run = RunConfig(model_config("draw-mnist"), TrainingConfig(epochs=9, restarts=(3, 5)))
+        >>> print(training_command(run))
+        drawzoo train draw-mnist --set epochs=9 --set 'restarts=[3,5]' --out runs/draw-mnist
     """
     default = to_dict(TrainingConfig())
     changed = {k: v for k, v in to_dict(run.training).items() if v != default[k]}
-    settings = "".join(f" --set {key}={value}" for key, value in changed.items())
-    return f"drawzoo train {run.model.name}{settings} --out runs/{run.model.name}"
+    settings = [f"{key}={str(value).replace(' ', '')}" for key, value in changed.items()]
+    options = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
+    return f"drawzoo train {run.model.name}{options} --out runs/{run.model.name}"
 
 
 def _metadata(model: ModelConfig, figures: list[Figure]) -> ModelCardData:
@@ -195,9 +196,9 @@ def _components(model: ModelConfig) -> str:
 
 
 def _settings(record: TrainingRecord) -> str:
-    values = msgspec.structs.asdict(record.training)
+    values = to_dict(record.training)
     named = ", ".join(
-        f"`{key}` {value}" for key, value in values.items() if value not in (None, ())
+        f"`{key}` {value}" for key, value in values.items() if value not in (None, [])
     )
     return (
         f"All settings: {named}. Trained with drawzoo {record.drawzoo}; `--compile` and other "

@@ -83,7 +83,7 @@ class TestCommand:
         new = (*self.tiny, "--set", "batch_size=400", "--epochs", "1")
         assert train(*new)[0] == 0
         code, text = train("--resume", "--epochs", "2")
-        assert code == ConfigError.exit_code and "--epochs 2 --set restarts=[1]" in text
+        assert code == ConfigError.exit_code and "--epochs 2 --set 'restarts=[1]'" in text
         code, text = train("--resume", "--epochs", "2", "--set", "restarts=[1]")
         assert code == 0 and read_checkpoint(tmp_path / "run").config.training.restarts == (1,)
         code, text = train("--resume", "--epochs", "1", "--set", "restarts=[]")
