@@ -16,6 +16,7 @@ import importlib.machinery
 import itertools
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.library import custom_op
+from torch.nn import Parameter
 
 __all__ = ["lstm", "read", "take_gates", "take_window", "write"]
 
@@ -110,11 +112,49 @@ def _call(name: str, *arguments: Tensor | int | _Windows) -> None:
     )
 
 
+class Kernel:
+    """A kernel as a function of tensors.
+
+    Where torch traces, it is an operator, one node of a graph. Otherwise its function is called
+    without torch's dispatcher in between, which takes as long as a small kernel.
+
+    Arguments:
+        function: Calls the library; its name is the operator's.
+        fake: The same without data.
+        save: What to keep for the gradient, as `torch.library.register_autograd` has it.
+        derive: The gradient, likewise.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fake: Callable[..., Any],
+        save: Callable[..., None] | None = None,
+        derive: Callable[..., Any] | None = None,
+    ) -> None:
+        name = f"{SPACE}::{function.__name__.strip('_')}"
+        self.operator = custom_op(name, function, mutates_args=(), device_types="cpu")
+        self.operator.register_fake(fake)
+        self._direct, self._derivable = function, derive is not None
+        if derive is not None:
+            self.operator.register_autograd(derive, setup_context=save)
+            parts = {"forward": function, "setup_context": save, "backward": derive}
+            members = {key: staticmethod(part) for key, part in parts.items() if part}
+            direct = type("Direct", (torch.autograd.Function,), members)
+            self._direct = direct.apply  # type: ignore[attr-defined]
+
+    def __call__(self, tensor: Tensor, *arguments: Any) -> Any:
+        traced = torch.compiler.is_compiling() or type(tensor) not in (Tensor, Parameter)
+        # In a gradient that is to be derived again: the operator refuses, and does not forget.
+        if traced or (torch.is_grad_enabled() and not self._derivable):
+            return self.operator(tensor, *arguments)
+        return self._direct(tensor, *arguments)
+
+
 # Attention
 
 
-@custom_op(f"{SPACE}::read", mutates_args=(), device_types="cpu")
-def read(
+def _read(
     image: Tensor, size: int, gx: Tensor, gy: Tensor, stride: Tensor, variance: Tensor
 ) -> Tensor:
     r"""The patches \(F_Y\, x\, F_X^⊤\) of eq. 27, without their intensity.
@@ -131,13 +171,12 @@ def read(
         [B, C, N, N].
     """
     image, window = image.contiguous(), _windows(size, gx, gy, stride, variance)
-    patch = image.new_empty(*image.shape[:2], size, size)
+    patch = _patch(image, size)
     _call("drawzoo_read", *image.shape, window, image, patch)
     return patch
 
 
-@custom_op(f"{SPACE}::write", mutates_args=(), device_types="cpu")
-def write(
+def _write(
     patch: Tensor,
     height: int,
     width: int,
@@ -163,12 +202,11 @@ def write(
         [B, C, H, W].
     """
     patch, window = patch.contiguous(), _windows(patch.shape[-1], gx, gy, stride, variance)
-    image = patch.new_empty(len(patch) // steps, patch.shape[1], height, width)
+    image = _canvas(patch, height, width, steps)
     _call("drawzoo_write", *image.shape, window, patch, image, steps)
     return image
 
 
-@custom_op(f"{SPACE}::gradient", mutates_args=(), device_types="cpu")
 def _gradient(
     image: Tensor,
     patch: Tensor,
@@ -191,7 +229,6 @@ def _gradient(
     return results
 
 
-@_gradient.register_fake
 def _gradients(
     image: Tensor, patch: Tensor, of_image: bool, of_patch: bool, *window: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -202,13 +239,11 @@ def _gradients(
     )
 
 
-@read.register_fake
-def _(image: Tensor, size: int, *window: Tensor) -> Tensor:
+def _patch(image: Tensor, size: int, *window: Tensor) -> Tensor:
     return image.new_empty(*image.shape[:2], size, size)
 
 
-@write.register_fake
-def _(patch: Tensor, height: int, width: int, steps: int, *window: Tensor) -> Tensor:
+def _canvas(patch: Tensor, height: int, width: int, steps: int, *window: Tensor) -> Tensor:
     return patch.new_empty(patch.shape[0] // steps, patch.shape[1], height, width)
 
 
@@ -220,7 +255,7 @@ def _save_read(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _read_backward(ctx: Any, d_patch: Tensor) -> tuple[Tensor | None, ...]:
     image, *window = ctx.saved_tensors
     wanted = ctx.needs_input_grad[0]
-    d_image, _, d_window = _gradient(image, d_patch, wanted, False, *window)
+    d_image, _, d_window = gradient(image, d_patch, wanted, False, *window)
     return d_image if wanted else None, None, *d_window.unbind()
 
 
@@ -233,18 +268,18 @@ def _write_backward(ctx: Any, d_image: Tensor) -> tuple[Tensor | None, ...]:
     patch, *window = ctx.saved_tensors
     if ctx.steps > 1:
         d_image = d_image.repeat_interleave(ctx.steps, dim=0)
-    _, d_patch, d_window = _gradient(d_image, patch, False, True, *window)
+    _, d_patch, d_window = gradient(d_image, patch, False, True, *window)
     return d_patch, None, None, None, *d_window.unbind()
 
 
-read.register_autograd(_read_backward, setup_context=_save_read)
-write.register_autograd(_write_backward, setup_context=_save_write)
+gradient = Kernel(_gradient, _gradients)
+read = Kernel(_read, _patch, _save_read, _read_backward)
+write = Kernel(_write, _canvas, _save_write, _write_backward)
 
 
 # LSTM
 
 
-@custom_op(f"{SPACE}::lstm", mutates_args=(), device_types="cpu")
 def _lstm(gates: Tensor, cell: Tensor, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden state and cell, and the active gates for the gradient if one `learns`."""
     gates, cell = gates.contiguous(), cell.contiguous()
@@ -253,24 +288,21 @@ def _lstm(gates: Tensor, cell: Tensor, learns: bool) -> tuple[Tensor, Tensor, Te
     return hidden, following, active
 
 
-@custom_op(f"{SPACE}::lstm_gradient", mutates_args=(), device_types="cpu")
 def _lstm_gradient(
     active: Tensor, cell: Tensor, following: Tensor, d_hidden: Tensor, d_following: Tensor
 ) -> tuple[Tensor, Tensor]:
     tensors = [t.contiguous() for t in (active, cell, following, d_hidden, d_following)]
-    d_gates, d_cell = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
+    d_gates, d_cell = _lstm_gradients(*tensors)
     _call("drawzoo_lstm_gradient", *cell.shape, *tensors, d_gates, d_cell)
     return d_gates, d_cell
 
 
-@_lstm.register_fake
 def _states(gates: Tensor, cell: Tensor, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
     hidden, following = cell.new_empty(cell.shape), cell.new_empty(cell.shape)
     return hidden, following, gates.new_empty(gates.shape if learns else 0)
 
 
-@_lstm_gradient.register_fake
-def _(active: Tensor, cell: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+def _lstm_gradients(active: Tensor, cell: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
     return active.new_empty(active.shape), cell.new_empty(cell.shape)
 
 
@@ -288,15 +320,16 @@ def _lstm_backward(
     assert active.shape[0] == cell.shape[0], "the active gates were not kept"
     d_hidden = torch.zeros_like(cell) if d_hidden is None else d_hidden
     d_following = torch.zeros_like(cell) if d_following is None else d_following
-    d_gates, d_cell = _lstm_gradient(active, cell, following, d_hidden, d_following)
+    d_gates, d_cell = lstm_gradient(active, cell, following, d_hidden, d_following)
     return d_gates, d_cell, None
 
 
-_lstm.register_autograd(_lstm_backward, setup_context=_save_lstm)
+lstm_gradient = Kernel(_lstm_gradient, _lstm_gradients)
+states = Kernel(_lstm, _states, _save_lstm, _lstm_backward)
 
 
 def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """The next hidden state and cell, [B, U] each, of the gates i, f, g, o [B, 4 U] and a cell."""
     learns = torch.is_grad_enabled() and (gates.requires_grad or cell.requires_grad)
-    hidden, following, _ = _lstm(gates, cell, learns)
+    hidden, following, _ = states(gates, cell, learns)
     return hidden, following

@@ -114,9 +114,9 @@ def test_operators_are_well_formed():
     *where, _, _ = of(windows(3, 9, 13, 4), torch.float32)
     image, patch = random(3, 2, 9, 13).requires_grad_(), random(3, 2, 4, 4).requires_grad_()
     gates, cell = random(3, 32).requires_grad_(), random(3, 8).requires_grad_()
-    opcheck(kernels.read, (image, 4, *where))
-    opcheck(kernels.write, (patch, 9, 13, 1, *where))
-    opcheck(kernels._lstm, (gates, cell, True))
+    opcheck(kernels.read.operator, (image, 4, *where))
+    opcheck(kernels.write.operator, (patch, 9, 13, 1, *where))
+    opcheck(kernels.states.operator, (gates, cell, True))
 
 
 @needed
