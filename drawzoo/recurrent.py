@@ -70,7 +70,9 @@ class LSTM(nn.Module):
 
     def _gates(self, h: Tensor, *inputs: Tensor) -> Tensor:
         """The gates before their nonlinearities, [B, 4 U]."""
-        if torch.is_grad_enabled() or not inputs or h.stride(0) != 0:
+        initial = bool(inputs) and h.stride(0) == 0
+        # What is no plain layer, as after quantisation, need not have such a weight.
+        if torch.is_grad_enabled() or not initial or type(self.gates) is not nn.Linear:
             gates: Tensor = self.gates(torch.cat([*inputs, h], dim=1))
             return gates
         # The initial state is the same for all, and so is its product. With gradients the saving

@@ -170,3 +170,13 @@ def test_first_step_of_an_lstm_without_gradients(sizes, driven):
         actual = lstm(lstm.initial_state(5), *inputs, drive=drive)
     for now, before in zip(actual, expected, strict=True):
         torch.testing.assert_close(now, before.detach(), rtol=0, atol=1e-14)
+
+
+def test_first_step_of_an_lstm_whose_layer_was_replaced():
+    """As by quantisation or adapters: the layer's weight may be something else then, or missing."""
+    lstm = drawzoo.LSTM(3, 4)
+    x, state = torch.randn(5, 3), lstm.initial_state(5)
+    expected = [part.detach() for part in lstm(state, x)]
+    lstm.gates = nn.Sequential(lstm.gates)
+    with torch.no_grad():
+        torch.testing.assert_close([*lstm(state, x)], expected)
