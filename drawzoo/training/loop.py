@@ -285,7 +285,7 @@ class Trainer:
         if self.model.encoder.needs_labels and self.images.labels is not None:
             labels = self._moved(self.images.labels[index][part])
         # For components with randomness of their own, such as dropout.
-        torch.manual_seed(generator.initial_seed() + self.world.rank)
+        self._seed(generator.initial_seed() + self.world.rank)
         reconstruction, kl, auxiliary = self._terms(x, noise, labels)
         kl = kl.sum(dim=0).mean()
         bound = reconstruction.mean() + kl
@@ -305,6 +305,12 @@ class Trainer:
             self.average.update_parameters(self.model)
         self.step += 1
         return torch.cat([means, norm.detach()[None]])
+
+    def _seed(self, seed: int) -> None:
+        """As `torch.manual_seed`, which looks for every kind of device there is, each time."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         """The tensor on the device; a GPU fetches it while this goes on to the next step."""
