@@ -43,7 +43,7 @@ clean:
 	rm -rf $(VENV) $(OUT) build *.egg-info
 
 # torch and torchvision in one go, so that pip takes a pair that fits.
-$(VENV)/installed: pyproject.toml setup.py drawzoo/kernels.c
+$(VENV)/installed: pyproject.toml setup.py $(wildcard drawzoo/csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]'
 	@touch $@

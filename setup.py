@@ -4,6 +4,7 @@ The finder looks in `.` and `plugins`. It cannot be told in pyproject.toml that 
 and the example plugin, which are no packages, go into the wheel below `drawzoo/`.
 """
 
+import platform
 import sys
 
 from setuptools import Extension, find_packages, setup
@@ -11,23 +12,35 @@ from setuptools import Extension, find_packages, setup
 core = find_packages(".", include=["drawzoo", "drawzoo.*"])
 plugins = find_packages("plugins")
 
-# No Python in it: `drawzoo.kernels` loads it as a library. Where it cannot be built, drawzoo does
-# without, as on other systems, whose compilers have no OpenMP by themselves. -std=gnu11 lets
-# the compiler fuse multiplications and additions, -fno-wrapv lets it make vectors of loops, which
-# Python's own flags do not; nothing is -ffast-math.
-library = Extension(
-    "drawzoo._kernels",
-    ["drawzoo/kernels.c"],
-    extra_compile_args=[
-        *("-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv"),
-        *("-Wno-psabi", "-fopenmp"),
-    ],
-    extra_link_args=["-fopenmp"],
-    optional=True,
-)
+
+def library(name: str, *processor: str) -> Extension:
+    """The kernels, for some processors. No Python in it: `drawzoo.kernels` loads it as a library.
+
+    Where it cannot be built, drawzoo does without, as on other systems, whose compilers have no
+    OpenMP by themselves. -std=gnu11 lets the compiler fuse multiplications and additions,
+    -fno-wrapv lets it make vectors of loops, which Python's own flags do not; nothing is
+    -ffast-math.
+    """
+    return Extension(
+        f"drawzoo.{name}",
+        ["drawzoo/csrc/attention.c", "drawzoo/csrc/lstm.c"],
+        depends=["drawzoo/csrc/vectors.h"],
+        extra_compile_args=[
+            *("-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv"),
+            *("-Wno-psabi", "-fopenmp", *processor),
+        ],
+        extra_link_args=["-fopenmp"],
+        optional=True,
+    )
+
+
+libraries = [library("_kernels")] if sys.platform == "linux" else []
+if libraries and platform.machine() == "x86_64":
+    # What the compiler makes of vectors for all x86 processors is far slower.
+    libraries.append(library("_kernels_avx2", "-mavx2", "-mfma"))
 
 setup(
-    ext_modules=[library] if sys.platform == "linux" else [],
+    ext_modules=libraries,
     packages=[*core, *plugins, "drawzoo.model_cards", "drawzoo.example"],
     package_dir={
         "drawzoo": "drawzoo",

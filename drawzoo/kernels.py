@@ -1,6 +1,6 @@
 r"""Fused kernels for the CPU: the attention, and the pointwise half of an LSTM, in float32.
 
-What `attention` and `recurrent` say in tensor operations, `kernels.c` does in one pass over the
+What `attention` and `recurrent` say in tensor operations, the C of `csrc` does in one pass over the
 memory each, the gradients too, and equal to about 10⁻⁷ of the largest value. The library is built
 when drawzoo is installed, if there is a C compiler. Without it, with `DRAWZOO_KERNELS=0`, and for
 whatever is not a plain float32 tensor on the CPU, the tensor operations do the work. Second
@@ -16,38 +16,53 @@ import importlib.machinery
 import itertools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.library import custom_op
 from torch.nn import Parameter
 
-__all__ = ["lstm", "read", "take_gates", "take_window", "write"]
+__all__ = [
+    "lstm",
+    "read",
+    "switched_off",
+    "take_gates",
+    "take_steps",
+    "take_window",
+    "unroll",
+    "write",
+]
 
 ROOM = 1024
-"""N times the longer side of an image, the side rounded up to whole vectors: as in kernels.c."""
+"""N times the longer side of an image, the side rounded up to whole vectors: as in attention.c."""
 
 LANES = 8
-"""Numbers in a vector, and the least width of an image or of an LSTM: as in kernels.c."""
+"""Numbers in a vector, and the least width of an image or of an LSTM: as in vectors.h."""
 
-VERSION = 1
-"""Of the library, as in kernels.c, and of the operators: it goes up when what one computes or takes
+VERSION = 2
+"""Of the library, as in lstm.c, and of the operators: it goes up when what one computes or takes
 changes."""
 
 SPACE = f"drawzoo_{VERSION}"
 """The operators' namespace: torch keeps compiled graphs, backward included, by operators' names."""
 
+OPERATORS = torch.library.Library(SPACE, "DEF")  # type: ignore[no-untyped-call]
+
+
+PROCESSOR = torch.backends.cpu.get_cpu_capability()
+"""The widest vectors that torch uses here, as AVX2."""
+
 
 def _library() -> ctypes.CDLL | None:
-    """The library that was built with this package, if there is one."""
+    """The library for this processor that was built with this package, if there is one."""
     if os.environ.get("DRAWZOO_KERNELS") == "0":
         return None
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name("_kernels" + suffix)
+    names = ["_kernels_avx2", "_kernels"] if PROCESSOR.startswith("AVX") else ["_kernels"]
+    for name, suffix in itertools.product(names, importlib.machinery.EXTENSION_SUFFIXES):
+        path = Path(__file__).with_name(name + suffix)
         # The OpenMP that it needs is in memory already: torch's, with torch's threads.
         with contextlib.suppress(OSError):
             library = ctypes.CDLL(str(path))
@@ -58,6 +73,17 @@ def _library() -> ctypes.CDLL | None:
 
 
 LIBRARY = _library()
+
+
+@contextlib.contextmanager
+def switched_off() -> Iterator[None]:
+    """Everything in tensor operations, in this process, as with `DRAWZOO_KERNELS=0`."""
+    global LIBRARY
+    library, LIBRARY = LIBRARY, None
+    try:
+        yield
+    finally:
+        LIBRARY = library
 
 
 def _takes(*tensors: Tensor) -> bool:
@@ -83,8 +109,19 @@ def take_gates(gates: Tensor, cell: Tensor) -> bool:
     return units >= LANES and gates.shape == (batch, 4 * units) and _takes(gates, cell)
 
 
+def take_steps(inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bias: Tensor) -> bool:
+    """Whether the kernels can take an LSTM through steps [T, B, I] better than the library can.
+
+    Theirs is a product of matrices for vectors of eight: wider ones are the library's.
+    """
+    (_, batch, size), units = inputs.shape, cell.shape[-1]
+    fits = hidden.shape == cell.shape == (batch, units) and bias.shape == (4 * units,)
+    fits = fits and weight.shape == (4 * units, size + units) and units % LANES == 0
+    return fits and PROCESSOR == "AVX2" and _takes(inputs, hidden, cell, weight, bias)
+
+
 class _Windows(ctypes.Structure):
-    """`struct windows` of kernels.c."""
+    """`struct windows` of attention.c."""
 
     _fields_ = (
         ("size", ctypes.c_int),
@@ -112,6 +149,16 @@ def _call(name: str, *arguments: Tensor | int | _Windows) -> None:
     )
 
 
+def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    pass
+
+
+def _refuse(ctx: Any, *gradients: Any) -> None:
+    raise RuntimeError(
+        "the kernels for the CPU have no second derivative; DRAWZOO_KERNELS=0 does without them"
+    )
+
+
 class Kernel:
     """A kernel as a function of tensors.
 
@@ -122,33 +169,35 @@ class Kernel:
         function: Calls the library; its name is the operator's.
         fake: The same without data.
         save: What to keep for the gradient, as `torch.library.register_autograd` has it.
-        derive: The gradient, likewise.
+        derive: The gradient, likewise; without one, asking for it is an error.
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
         fake: Callable[..., Any],
-        save: Callable[..., None] | None = None,
-        derive: Callable[..., Any] | None = None,
+        save: Callable[..., None] = _save_nothing,
+        derive: Callable[..., Any] = _refuse,
     ) -> None:
-        name = f"{SPACE}::{function.__name__.strip('_')}"
-        self.operator = custom_op(name, function, mutates_args=(), device_types="cpu")
-        self.operator.register_fake(fake)
-        self._direct, self._derivable = function, derive is not None
-        if derive is not None:
-            self.operator.register_autograd(derive, setup_context=save)
-            parts = {"forward": function, "setup_context": save, "backward": derive}
-            members = {key: staticmethod(part) for key, part in parts.items() if part}
-            direct = type("Direct", (torch.autograd.Function,), members)
-            self._direct = direct.apply  # type: ignore[attr-defined]
+        # Not by `custom_op`, whose checks at every call take as long as a small kernel.
+        name = function.__name__.strip("_")
+        schema = torch.library.infer_schema(function, mutates_args=())
+        tags = (torch.Tag.pt2_compliant_tag,)
+        OPERATORS.define(name + schema, tags=tags)  # type: ignore[no-untyped-call]
+        OPERATORS.impl(name, function, "CPU")  # type: ignore[no-untyped-call]
+        self.operator = getattr(getattr(torch.ops, SPACE), name).default
+        torch.library.register_fake(self.operator, fake, lib=OPERATORS)
+        torch.library.register_autograd(self.operator, derive, setup_context=save, lib=OPERATORS)
+        parts = {"forward": function, "setup_context": save, "backward": derive}
+        members = {key: staticmethod(part) for key, part in parts.items()}
+        direct = type("Direct", (torch.autograd.Function,), members)
+        self._function, self._derived = function, direct.apply  # type: ignore[attr-defined]
 
     def __call__(self, tensor: Tensor, *arguments: Any) -> Any:
-        traced = torch.compiler.is_compiling() or type(tensor) not in (Tensor, Parameter)
-        # In a gradient that is to be derived again: the operator refuses, and does not forget.
-        if traced or (torch.is_grad_enabled() and not self._derivable):
+        if torch.compiler.is_compiling() or type(tensor) not in (Tensor, Parameter):
             return self.operator(tensor, *arguments)
-        return self._direct(tensor, *arguments)
+        call = self._derived if torch.is_grad_enabled() else self._function
+        return call(tensor, *arguments)
 
 
 # Attention
@@ -333,3 +382,41 @@ def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     learns = torch.is_grad_enabled() and (gates.requires_grad or cell.requires_grad)
     hidden, following, _ = states(gates, cell, learns)
     return hidden, following
+
+
+def _unroll(
+    inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """All steps of an LSTM, without gradients.
+
+    Arguments:
+        inputs: Of all steps, [T, B, I].
+        hidden: The state before the first, [B, U]; one that is expanded is multiplied once.
+        cell: The cell before the first, [B, U].
+        weight: Of inputs and hidden state, for the gates i, f, g, o, [4 U, I + U].
+        bias: [4 U].
+
+    Returns:
+        The hidden states after each step [B, T, U], and the last cell [B, U].
+    """
+    inputs, weight, bias = inputs.contiguous(), weight.contiguous(), bias.contiguous()
+    if hidden.stride() != (0, 1):
+        hidden = hidden.contiguous()
+    (steps, batch, size), units = inputs.shape, cell.shape[1]
+    laid = weight.new_empty(4 * units * (1 + size + units))
+    _call("drawzoo_lay_out", size, units, weight, bias, laid)
+    states, last = _unrolled(inputs, hidden, cell)
+    last.copy_(cell)
+    sizes = (batch, steps, size, units, hidden.stride(0))
+    _call("drawzoo_unroll", *sizes, inputs, hidden, laid, last, states)
+    return states, last
+
+
+def _unrolled(
+    inputs: Tensor, hidden: Tensor, cell: Tensor, *parameters: Tensor
+) -> tuple[Tensor, Tensor]:
+    steps, batch, _ = inputs.shape
+    return cell.new_empty(batch, steps, cell.shape[1]), cell.new_empty(cell.shape)
+
+
+unroll = Kernel(_unroll, _unrolled)

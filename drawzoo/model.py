@@ -418,11 +418,8 @@ class Draw(nn.Module):
         """
         canvas, _, decoder = self.initial_state(z.shape[1])
         for some in torch.split(z, WRITTEN):
-            hidden = []
-            for z_t in some:
-                decoder = self.decoder(decoder, z_t)
-                hidden.append(decoder[0])
-            canvas = canvas + self.writer.total(torch.stack(hidden, dim=1))
+            hidden, decoder = self.decoder.unroll(decoder, some)
+            canvas = canvas + self.writer.total(hidden)
         return self.likelihood.mean(canvas)
 
     @torch.no_grad()

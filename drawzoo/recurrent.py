@@ -59,7 +59,7 @@ class LSTM(nn.Module):
             The next hidden state and cell, each [B, U].
         """
         h, c = state
-        gates = self._gates(h, *inputs)
+        gates = self._gates(*inputs, h)
         if drive is not None:
             gates = gates + drive
         if kernels.take_gates(gates, c):
@@ -68,15 +68,42 @@ class LSTM(nn.Module):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
-    def _gates(self, h: Tensor, *inputs: Tensor) -> Tensor:
-        """The gates before their nonlinearities, [B, 4 U]."""
-        initial = bool(inputs) and h.stride(0) == 0
+    def unroll(
+        self, state: tuple[Tensor, Tensor], inputs: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Steps whose inputs are all known: the same as one after the other, and faster.
+
+        Arguments:
+            state: The hidden state and the cell before the first, each [B, U].
+            inputs: [T, B, I].
+
+        Returns:
+            The hidden states after each step, [B, T, U], and the last state.
+        """
+        h, c = state
         # What is no plain layer, as after quantisation, need not have such a weight.
-        if torch.is_grad_enabled() or not initial or type(self.gates) is not nn.Linear:
-            gates: Tensor = self.gates(torch.cat([*inputs, h], dim=1))
+        if not torch.is_grad_enabled() and type(self.gates) is nn.Linear:
+            layer = self.gates.weight, self.gates.bias
+            if kernels.take_steps(inputs, h, c, *layer):
+                hidden, c = kernels.unroll(inputs, h, c, *layer)
+                return hidden, (hidden[:, -1], c)
+        states = []
+        for some in inputs:
+            state = self(state, some)
+            states.append(state[0])
+        return torch.stack(states, dim=1), state
+
+    def _gates(self, *parts: Tensor) -> Tensor:
+        """The gates of inputs and hidden state before their nonlinearities, [B, 4 U]."""
+        same = 0
+        while same < len(parts) and parts[-1 - same].stride(0) == 0:
+            same += 1
+        # What is no plain layer, as after quantisation, need not have such a weight.
+        if same in (0, len(parts)) or type(self.gates) is not nn.Linear:
+            gates: Tensor = self.gates(torch.cat(parts, dim=1))
             return gates
-        # The initial state is the same for all, and so is its product. With gradients the saving
-        # would be lost to those of the weight's two parts.
-        own, others = self.gates.weight[:, -self.units :], self.gates.weight[:, : -self.units]
-        same = torch.nn.functional.linear(h[:1], own, self.gates.bias)
-        return torch.addmm(same, torch.cat(inputs, dim=1), others.t())
+        # A learned initial state is the same for all images, and so is its product.
+        own, others = torch.cat(parts[:-same], dim=1), torch.cat([p[:1] for p in parts[-same:]], 1)
+        of_own, of_others = torch.split(self.gates.weight, [own.shape[1], others.shape[1]], 1)
+        shared = torch.nn.functional.linear(others, of_others, self.gates.bias)
+        return torch.addmm(shared, own, of_own.t())

@@ -37,9 +37,16 @@ def either(request, monkeypatch):
         monkeypatch.setattr(kernels, "LIBRARY", None)
 
 
-def plainly(monkeypatch, function):
-    with monkeypatch.context() as context:
-        context.setattr(kernels, "LIBRARY", None)
+@pytest.fixture
+def limit():
+    """Sets the number of threads for a test."""
+    threads = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(threads)
+
+
+def plainly(function):
+    with kernels.switched_off():
         return function()
 
 
@@ -117,6 +124,8 @@ def test_operators_are_well_formed():
     opcheck(kernels.read.operator, (image, 4, *where))
     opcheck(kernels.write.operator, (patch, 9, 13, 1, *where))
     opcheck(kernels.states.operator, (gates, cell, True))
+    layer = random(32, 12), random(32)
+    opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 8), random(3, 8), *layer))
 
 
 @needed
@@ -131,7 +140,7 @@ def test_second_derivatives_are_refused():
         ((kernels.read(image, 4, *where),), where[0]),
     ):
         (slope,) = torch.autograd.grad(outputs[0].sum(), leaf, create_graph=True)
-        with pytest.raises(RuntimeError, match="gradient"):
+        with pytest.raises(RuntimeError, match="no second derivative.*DRAWZOO_KERNELS=0"):
             torch.autograd.grad((slope + leaf).sum(), leaf)
 
 
@@ -164,8 +173,70 @@ class TestLSTM:
 
 
 @needed
+class TestUnrolling:
+    @pytest.mark.parametrize(
+        ("batch", "steps", "inputs", "units"),
+        [(1, 3, 5, 8), (7, 1, 3, 16), (12, 5, 9, 24), (61, 3, 32, 256), (150, 2, 4, 40)],
+    )
+    @pytest.mark.parametrize("start", ["same", "each"])
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_is_one_step_after_the_other(self, batch, steps, inputs, units, start, threads, limit):
+        limit(threads)
+        x, weight = random(steps, batch, inputs) - 0.5, random(4 * units, inputs + units) - 0.5
+        bias, initial = random(4 * units), random(2, 1 if start == "same" else batch, units)
+        h, c = initial.expand(2, batch, units)
+        hidden, cell = kernels.unroll(x, h, c, weight, bias)
+        h, c = h.double(), c.double()
+        for step, x_t in enumerate(x.double()):
+            gates = torch.cat([x_t, h], dim=1) @ weight.double().T + bias
+            i, f, g, o = gates.chunk(4, dim=1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            close(hidden[:, step], h)
+        close(cell, c)
+
+    def test_an_image_does_not_depend_on_the_others(self):
+        x, weight, bias = random(4, 70, 6), random(64, 22) - 0.5, random(64)
+        h, c = torch.ones(2, 1, 16).expand(2, 70, 16)
+        hidden, _ = kernels.unroll(x, h, c, weight, bias)
+        for some in (slice(0, 1), slice(13, 33)):
+            alone, _ = kernels.unroll(x[:, some], h[some], c[some], weight, bias)
+            assert torch.equal(alone, hidden[some])
+
+    @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30])
+    def test_what_is_not_finite_is_not_hidden(self, value):
+        x, weight, bias = random(2, 3, 4), random(32, 12), random(32)
+        x[0, 1, 2] = value
+        h, c = torch.zeros(2, 3, 8)
+        hidden, cell = kernels.unroll(x, h, c, weight, bias)
+        bad = hidden.isnan().any(dim=(1, 2)) | cell.isnan().any(dim=1)
+        assert bad.tolist() == [False, value != value, False]
+
+    @pytest.mark.parametrize("units", [5, 16])
+    def test_a_layer_unrolls_as_it_steps(self, units, either, monkeypatch):
+        """What follows the last step, too, and from a state that is no initial one."""
+        monkeypatch.setattr(kernels, "PROCESSOR", "AVX2")
+        lstm, x = drawzoo.LSTM(3, units), random(5, 4, 3)
+        with torch.no_grad():
+            state, states = lstm.initial_state(4), []
+            for x_t in x:
+                state = lstm(state, x_t)
+                states.append(state[0])
+            first, between = lstm.unroll(lstm.initial_state(4), x[:2])
+            second, last = lstm.unroll(between, x[2:])
+        torch.testing.assert_close(torch.cat([first, second], dim=1), torch.stack(states, dim=1))
+        torch.testing.assert_close(last, state)
+
+    def test_gradients_go_through_steps(self):
+        lstm, x = drawzoo.LSTM(3, 8), random(2, 4, 3)
+        hidden, _ = lstm.unroll(lstm.initial_state(4), x)
+        hidden.sum().backward()
+        assert lstm.gates.weight.grad.abs().sum() > 0
+
+
+@needed
 @pytest.mark.parametrize("name", sorted(manifest()))
-def test_every_shipped_model(name, monkeypatch):
+def test_every_shipped_model(name):
     """Bound, gradients and drawings; three steps are enough to see."""
     model = read_model(shipped(name))
     generator = torch.Generator().manual_seed(1)
@@ -180,7 +251,7 @@ def test_every_shipped_model(name, monkeypatch):
         gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
         return [bound.detach(), model.paint(noise).detach(), *gradients]
 
-    for actual, expected in zip(outcome(), plainly(monkeypatch, outcome), strict=True):
+    for actual, expected in zip(outcome(), plainly(outcome), strict=True):
         scale = expected.abs().max().clamp_min(1e-8)
         torch.testing.assert_close(actual / scale, expected / scale, rtol=1e-4, atol=1e-4)
 

@@ -1,76 +1,13 @@
-/* The attention and the pointwise half of an LSTM, each in one pass over the memory.
- *
- * `kernels.py` says which tensor operations these stand for, and calls them. Plain C, float32,
- * row-major; nothing is allocated; the images of a batch are shared out among `threads`.
- */
+/* The attention, in one pass over the memory, and its gradients. */
 
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
+
+#include "vectors.h"
 
 /* N times the longer side of an image, at most, the side rounded up to whole vectors.
  * `kernels.py` keeps what is larger away, and images of less than a vector's width. */
 #define ROOM 1024
-
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-/* One copy for each kind of processor, chosen when the library is loaded. */
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
-
-/* Eight numbers anywhere in memory. Every compiler makes of them what its processor has. */
-#define LANES 8
-typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t integers __attribute__((vector_size(32)));
-
-INLINE vector load(const float *from) { return *(const vector *)from; }
-
-INLINE void store(float *to, vector value) { *(vector *)to = value; }
-
-INLINE vector all(float value) { return (vector){0} + value; }
-
-INLINE vector where(integers mask, vector yes, vector no) {
-    return (vector)(((integers)yes & mask) | ((integers)no & ~mask));
-}
-
-INLINE float total(vector v) {
-    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-}
-
-INLINE float dot(const float *a, const float *b, int length) {
-    vector sum = all(0.0f);
-    for (int k = 0; k < length; k += LANES) sum += load(a + k) * load(b + k);
-    return total(sum);
-}
-
-/* Within two units in the last place; NaN stays NaN. What is beyond 10^±26 stops there: it is
- * nothing or all beside 1, and far from denormal numbers, which are slow. */
-INLINE vector exponential(vector x) {
-    x = where(x > 60.0f, all(60.0f), x);
-    x = where(x < -60.0f, all(-60.0f), x);
-    /* Adding 1.5 · 2²³ and taking it off again rounds to a whole number. */
-    vector n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
-    vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    vector p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = (p * r * r + r) + 1.0f;
-    return p * (vector)((__builtin_convertvector(n, integers) + 127) << 23);
-}
-
-INLINE vector sigmoid(vector x) { return 1.0f / (1.0f + exponential(-x)); }
-
-INLINE vector hyperbolic_tangent(vector x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
-
-/* Where the vector for position k of a row begins: the last one early enough to end with it. */
-INLINE int begin(int k, int length) { return k + LANES <= length ? k : length - LANES; }
-
-/* Attention */
 
 /* A window of each image, N filters along each side: columns of numbers, each with the distance
  * from one number to the next. */
@@ -236,7 +173,7 @@ INLINE void meet(int size, const float *rows, const float *fx, int pitch, float 
             patch[i * size + j] = dot(rows + i * pitch, fx + j * pitch, pitch);
 }
 
-CLONES static void read_one(
+static void read_one(
     struct window at, int n, int channels, int height, int width, const float *image,
     float *patch
 ) {
@@ -250,7 +187,7 @@ CLONES static void read_one(
     }
 }
 
-CLONES static void write_one(
+static void write_one(
     struct window at, int n, int channels, int height, int width, const float *patch,
     float *image
 ) {
@@ -263,7 +200,7 @@ CLONES static void write_one(
     }
 }
 
-CLONES static void gradient_one(
+static void gradient_one(
     struct window at, int n, int channels, int height, int width, const float *image,
     const float *patch, float *d_image, float *d_patch, float *d_gx, float *d_gy, float *d_stride,
     float *d_variance
@@ -295,9 +232,6 @@ CLONES static void gradient_one(
         *d_stride += dot(rows, looked, block);
     }
 }
-
-/* Of the functions below and what they take: `kernels.py` refuses a library with another one. */
-int drawzoo_version(void) { return 1; }
 
 /* patch [B, C, N, N] = F_Y image F_Xᵀ of each image [B, C, H, W]. */
 void drawzoo_read(
@@ -343,75 +277,6 @@ void drawzoo_gradient(
             of(&at, b), at.size, channels, height, width, image + in_image, patch + in_patch,
             d_image ? d_image + in_image : NULL, d_patch ? d_patch + in_patch : NULL, d_window + b,
             d_window + batch + b, d_window + 2 * batch + b, d_window + 3 * batch + b
-        );
-    }
-}
-
-/* LSTM */
-
-CLONES static void lstm_one(
-    int units, const float *gates, const float *cell, float *active, float *next, float *hidden
-) {
-    for (int k = 0; k < units; k += LANES) {
-        int u = begin(k, units);
-        vector i = sigmoid(load(gates + u)), f = sigmoid(load(gates + units + u));
-        vector g = hyperbolic_tangent(load(gates + 2 * units + u));
-        vector o = sigmoid(load(gates + 3 * units + u)), c = f * load(cell + u) + i * g;
-        store(next + u, c);
-        store(hidden + u, o * hyperbolic_tangent(c));
-        if (!active) continue;
-        store(active + u, i);
-        store(active + units + u, f);
-        store(active + 2 * units + u, g);
-        store(active + 3 * units + u, o);
-    }
-}
-
-CLONES static void lstm_gradient_one(
-    int units, const float *active, const float *cell, const float *next, const float *d_hidden,
-    const float *d_next, float *d_gates, float *d_cell
-) {
-    for (int k = 0; k < units; k += LANES) {
-        int u = begin(k, units);
-        vector i = load(active + u), f = load(active + units + u);
-        vector g = load(active + 2 * units + u), o = load(active + 3 * units + u);
-        vector t = hyperbolic_tangent(load(next + u)), d_h = load(d_hidden + u);
-        vector d = load(d_next + u) + d_h * o * (1.0f - t * t);
-        store(d_gates + u, d * g * i * (1.0f - i));
-        store(d_gates + units + u, d * load(cell + u) * f * (1.0f - f));
-        store(d_gates + 2 * units + u, d * i * (1.0f - g * g));
-        store(d_gates + 3 * units + u, d_h * t * o * (1.0f - o));
-        store(d_cell + u, d * f);
-    }
-}
-
-/* Cell and hidden state [B, U] of gates [B, 4 U] (i, f, g, o), and the active gates [B, 4 U] unless
- * they are null. */
-void drawzoo_lstm(
-    int threads, int batch, int units, const float *gates, const float *cell, float *active,
-    float *next, float *hidden
-) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int b = 0; b < batch; b++) {
-        int64_t row = (int64_t)b * units;
-        lstm_one(
-            units, gates + 4 * row, cell + row, active ? active + 4 * row : NULL, next + row,
-            hidden + row
-        );
-    }
-}
-
-/* The gradients of gates and cell, from those of the hidden state and the next cell. */
-void drawzoo_lstm_gradient(
-    int threads, int batch, int units, const float *active, const float *cell, const float *next,
-    const float *d_hidden, const float *d_next, float *d_gates, float *d_cell
-) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int b = 0; b < batch; b++) {
-        int64_t row = (int64_t)b * units;
-        lstm_gradient_one(
-            units, active + 4 * row, cell + row, next + row, d_hidden + row, d_next + row,
-            d_gates + 4 * row, d_cell + row
         );
     }
 }

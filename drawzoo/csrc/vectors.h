@@ -1,0 +1,78 @@
+/* What the kernels share: vectors of numbers, and functions of them.
+ *
+ * `kernels.py` says which tensor operations the kernels stand for, and calls them. Plain C,
+ * float32, row-major; nothing is allocated; the images of a batch are shared out among `threads`.
+ */
+
+#pragma once
+
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Eight numbers anywhere in memory. Every compiler makes of them what its processor has. */
+#define LANES 8
+typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t integers __attribute__((vector_size(32)));
+
+INLINE vector load(const float *from) { return *(const vector *)from; }
+
+INLINE void store(float *to, vector value) { *(vector *)to = value; }
+
+INLINE vector all(float v) { return (vector){v, v, v, v, v, v, v, v}; }
+
+INLINE vector where(integers mask, vector yes, vector no) {
+    return (vector)(((integers)yes & mask) | ((integers)no & ~mask));
+}
+
+/* NaN stays NaN. */
+INLINE vector between(float least, vector x, float most) {
+#ifdef __AVX__
+    /* Compilers do not see it in the other one; of two, one of them NaN, it gives the second. */
+    return __builtin_ia32_maxps256(all(least), __builtin_ia32_minps256(all(most), x));
+#else
+    x = where(x > most, all(most), x);
+    return where(x < least, all(least), x);
+#endif
+}
+
+INLINE float total(vector v) {
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+INLINE float dot(const float *a, const float *b, int length) {
+    vector sum = all(0.0f);
+    for (int k = 0; k < length; k += LANES) sum += load(a + k) * load(b + k);
+    return total(sum);
+}
+
+/* Within two units in the last place; NaN stays NaN. What is beyond 10^±26 stops there: it is
+ * nothing or all beside 1, and far from denormal numbers, which are slow. */
+INLINE vector exponential(vector x) {
+    x = between(-60.0f, x, 60.0f);
+    /* Adding 1.5 · 2²³ and taking it off again rounds to a whole number. */
+    vector n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    vector p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = (p * r * r + r) + 1.0f;
+    return p * (vector)((__builtin_convertvector(n, integers) + 127) << 23);
+}
+
+INLINE vector sigmoid(vector x) { return 1.0f / (1.0f + exponential(-x)); }
+
+INLINE vector hyperbolic_tangent(vector x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
+
+/* sigmoid(x) tanh(y), with one division. */
+INLINE vector gated(vector x, vector y) {
+    vector of_x = exponential(-x), of_y = exponential(-2.0f * y);
+    return (1.0f - of_y) / ((1.0f + of_x) * (1.0f + of_y));
+}
+
+/* Where the vector for position k of a row begins: the last one early enough to end with it. */
+INLINE int begin(int k, int length) { return k + LANES <= length ? k : length - LANES; }
+
