@@ -23,8 +23,8 @@ def library(name: str, *processor: str) -> Extension:
     """
     return Extension(
         f"drawzoo.{name}",
-        ["drawzoo/csrc/attention.c", "drawzoo/csrc/lstm.c"],
-        depends=["drawzoo/csrc/vectors.h"],
+        [f"drawzoo/csrc/{part}.c" for part in ("attention", "lstm", "products")],
+        depends=["drawzoo/csrc/products.h", "drawzoo/csrc/vectors.h"],
         extra_compile_args=[
             *("-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv"),
             *("-Wno-psabi", "-fopenmp", *processor),

@@ -81,8 +81,7 @@ class LSTM(nn.Module):
             The hidden states after each step, [B, T, U], and the last state.
         """
         h, c = state
-        # What is no plain layer, as after quantisation, need not have such a weight.
-        if not torch.is_grad_enabled() and type(self.gates) is nn.Linear:
+        if not torch.is_grad_enabled() and self._is_plain():
             layer = self.gates.weight, self.gates.bias
             if kernels.take_steps(inputs, h, c, *layer):
                 hidden, c = kernels.unroll(inputs, h, c, *layer)
@@ -98,12 +97,26 @@ class LSTM(nn.Module):
         same = 0
         while same < len(parts) and parts[-1 - same].stride(0) == 0:
             same += 1
-        # What is no plain layer, as after quantisation, need not have such a weight.
-        if same in (0, len(parts)) or type(self.gates) is not nn.Linear:
-            gates: Tensor = self.gates(torch.cat(parts, dim=1))
+        gates: Tensor
+        if not self._is_plain():
+            gates = self.gates(torch.cat(parts, dim=1))
+            return gates
+        weight, bias = self.gates.weight, self.gates.bias
+        if same in (0, len(parts)):
+            joined = torch.cat(parts, dim=1)
+            # Compiled, the weight is laid out once for all steps; it would not pay at each.
+            if torch.compiler.is_compiling() and kernels.take_product(joined, weight, bias):
+                return kernels.linear(joined, weight, bias)
+            gates = self.gates(joined)
             return gates
         # A learned initial state is the same for all images, and so is its product.
         own, others = torch.cat(parts[:-same], dim=1), torch.cat([p[:1] for p in parts[-same:]], 1)
-        of_own, of_others = torch.split(self.gates.weight, [own.shape[1], others.shape[1]], 1)
-        shared = torch.nn.functional.linear(others, of_others, self.gates.bias)
+        of_own, of_others = torch.split(weight, [own.shape[1], others.shape[1]], dim=1)
+        shared = torch.nn.functional.linear(others, of_others, bias)
         return torch.addmm(shared, own, of_own.t())
+
+    def _is_plain(self) -> bool:
+        """Whether the layer is its weight and bias: not quantised, nor pruned, nor hooked."""
+        layer = self.gates
+        hooked = layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
+        return type(layer) is nn.Linear and not hooked

@@ -125,6 +125,10 @@ def test_operators_are_well_formed():
     opcheck(kernels.write.operator, (patch, 9, 13, 1, *where))
     opcheck(kernels.states.operator, (gates, cell, True))
     layer = random(32, 12), random(32)
+    laid = kernels.lay_out(layer[0].t())
+    opcheck(kernels.lay_out.operator, (layer[0].t(),))
+    opcheck(kernels.product.operator, (random(3, 12), laid, 32))
+    opcheck(kernels.biased.operator, (random(3, 12).requires_grad_(), *layer, laid))
     opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 8), random(3, 8), *layer))
 
 
@@ -170,6 +174,61 @@ class TestLSTM:
         hidden, cell = kernels.lstm(gates, torch.ones(1, units))
         assert hidden.isfinite().all()
         assert cell.isfinite().all()
+
+
+@needed
+class TestProducts:
+    @pytest.mark.parametrize(
+        ("rows", "inputs", "outputs"),
+        [(1, 1, 1), (5, 3, 8), (6, 7, 16), (7, 16, 17), (13, 300, 31), (100, 562, 40)],
+    )
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_linear(self, rows, inputs, outputs, threads, limit):
+        limit(threads)
+        tensors = random(rows, inputs) - 0.5, random(outputs, inputs, 1)[..., 0], random(outputs)
+        weights = random(1, rows, 1, outputs)[0, :, 0]
+        results = []
+        for dtype, function in (
+            (torch.float32, kernels.linear),
+            (torch.float64, torch.nn.functional.linear),
+        ):
+            leaves = [t.to(dtype, copy=True).requires_grad_() for t in tensors]
+            out = function(*leaves)
+            (out * weights.to(dtype)).sum().backward()
+            results.append([out.detach(), *(leaf.grad for leaf in leaves)])
+        for actual, expected in zip(*results, strict=True):
+            close(actual, expected)
+
+    def test_views(self):
+        wide, weight, bias = random(4, 10), random(6, 1, 10)[:, 0], random(12)
+        actual = kernels.linear(wide[:, ::2], weight[:, 1::2], bias[::2])
+        expected = torch.nn.functional.linear(wide[:, ::2], weight[:, 1::2], bias[::2])
+        torch.testing.assert_close(actual, expected)
+
+    def test_compiled_steps_lay_a_weight_out_once(self, tiny, monkeypatch):
+        """Of two LSTMs, for the way there and for the way back, whatever the number of steps."""
+        monkeypatch.setattr(kernels, "PROCESSOR", "AVX2")
+        model = drawzoo.build(tiny(steps=4))
+        compiled = torch.compile(model, backend="aot_eager_decomp_partition")
+        x, noise = random(3, *model.config.image), model.noise(3, 4)
+        for _ in range(2):  # the first time all is traced
+            with torch.profiler.profile() as profile:
+                terms = compiled(x, noise)
+                (terms.reconstruction.sum() + terms.kl.sum()).backward()
+        names = [event.name for event in profile.events()]
+        assert names.count(f"{kernels.SPACE}::lay_out") == 4
+        assert names.count(f"{kernels.SPACE}::linear") == 6
+
+
+@pytest.mark.parametrize("hook", ["register_forward_pre_hook", "register_forward_hook"])
+def test_hooks_see_every_step(hook):
+    """As those of pruning and of normalised weights must."""
+    lstm, seen = drawzoo.LSTM(3, 8), []
+    getattr(lstm.gates, hook)(lambda *arguments: seen.append(arguments))
+    with torch.no_grad():
+        lstm.unroll(lstm.initial_state(2), random(5, 2, 3))
+    lstm(lstm.initial_state(2), random(2, 3))
+    assert len(seen) == 6
 
 
 @needed
