@@ -102,10 +102,12 @@ class LSTM(nn.Module):
             gates = self.gates(torch.cat(parts, dim=1))
             return gates
         weight, bias = self.gates.weight, self.gates.bias
-        if same in (0, len(parts)):
+        compiling = torch.compiler.is_compiling()
+        # Eagerly, joining the gradients of the weight's two parts takes what their product saves.
+        if same in (0, len(parts)) or (torch.is_grad_enabled() and not compiling):
             joined = torch.cat(parts, dim=1)
             # Compiled, the weight is laid out once for all steps; it would not pay at each.
-            if torch.compiler.is_compiling() and kernels.take_product(joined, weight, bias):
+            if compiling and kernels.take_product(joined, weight, bias):
                 return kernels.linear(joined, weight, bias)
             gates = self.gates(joined)
             return gates
