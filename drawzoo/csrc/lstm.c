@@ -100,14 +100,17 @@ static void unroll_some(const struct unrolled *lstm, int t, int u, int first, in
         /* The gates i and g, then f and o. */
         int one = half * units + u, two = (2 + half) * units + u;
         struct start start = {lstm->bias + one, lstm->bias + two};
-        struct panels of_input = {lstm->laid + one / LANES * panel, lstm->laid + two / LANES * panel};
+        struct panels of_input = {
+            lstm->laid + one / LANES * panel, lstm->laid + two / LANES * panel
+        };
         struct panels of_hidden = {of_input.one + inputs * LANES, of_input.two + inputs * LANES};
         struct rows input = {inputs, NULL, inputs}, hidden = {units, NULL, step};
         if (t == 0) {
             hidden = (struct rows){units, lstm->hidden, lstm->hidden_step};
             if (lstm->hidden_step == 0) {
                 /* One state for all: so is its product. */
-                multiply_group(1, (struct rows){0}, of_input, hidden, of_hidden, start, same, PAIR);
+                struct rows none = {0};
+                multiply_group(1, none, of_input, hidden, of_hidden, start, same, PAIR);
                 hidden.length = 0;
                 start = (struct start){same, same + LANES};
             }
@@ -118,9 +121,8 @@ static void unroll_some(const struct unrolled *lstm, int t, int u, int first, in
             hidden.first =
                 t ? lstm->output + b * step + (int64_t)(t - 1) * units
                   : lstm->hidden + (int64_t)b * lstm->hidden_step;
-            multiply_group(
-                to - from, input, of_input, hidden, of_hidden, start, gates[half] + from * PAIR, PAIR
-            );
+            float *out = gates[half] + from * PAIR;
+            multiply_group(to - from, input, of_input, hidden, of_hidden, start, out, PAIR);
         }
     }
     for (int b = 0; b < count; b++) {
@@ -140,12 +142,15 @@ void drawzoo_unroll(
     int threads, int batch, int steps, int inputs, int units, int hidden_step, const float *input,
     const float *hidden, const float *laid, const float *bias, float *cell, float *output
 ) {
-    struct unrolled lstm = {batch, steps, inputs, units, hidden_step, input, hidden, laid, bias, cell, output};
+    struct unrolled lstm = {
+        batch, steps, inputs, units, hidden_step, input, hidden, laid, bias, cell, output
+    };
     int blocks = (batch + BLOCK - 1) / BLOCK;
     blocks = (blocks + threads - 1) / threads * threads;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int i = 0; i < blocks; i++) {
-        int first = (int)((int64_t)batch * i / blocks), end = (int)((int64_t)batch * (i + 1) / blocks);
+        int first = (int)((int64_t)batch * i / blocks);
+        int end = (int)((int64_t)batch * (i + 1) / blocks);
         for (int t = 0; t < steps; t++)
             for (int u = 0; u < units; u += LANES) unroll_some(&lstm, t, u, first, end);
     }

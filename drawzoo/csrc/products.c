@@ -1,5 +1,5 @@
-/* Products of matrices. A library's lay the weights out anew at each step of an LSTM, and split small
- * ones badly among threads. */
+/* Products of matrices. A library's lay the weights out anew at each step of an LSTM, and split
+ * small ones badly among threads. */
 
 #include <string.h>
 
@@ -17,7 +17,8 @@ void drawzoo_lay_out(
         const float *from = matrix + (int64_t)n * column_step;
         if (count < LANES) memset(to, 0, sizeof(float) * (size_t)length * LANES);
         if (count == LANES && column_step == 1)
-            for (int k = 0; k < length; k++) store(to + k * LANES, load(from + (int64_t)k * row_step));
+            for (int k = 0; k < length; k++)
+                store(to + k * LANES, load(from + (int64_t)k * row_step));
         else
             for (int i = 0; i < count; i++)
                 for (int k = 0; k < length; k++)
@@ -50,7 +51,8 @@ void drawzoo_product(
                 continue;
             }
             multiply_group((int)(end - b), some, by, none, by, begin, last, PAIR);
-            for (int i = 0; i < end - b; i++) memcpy(to + (int64_t)i * columns, last + i * PAIR, bytes);
+            for (int i = 0; i < end - b; i++)
+                memcpy(to + (int64_t)i * columns, last + i * PAIR, bytes);
         }
     }
 }
