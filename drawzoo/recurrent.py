@@ -121,4 +121,4 @@ class LSTM(nn.Module):
         """Whether the layer is its weight and bias: not quantised, nor pruned, nor hooked."""
         layer = self.gates
         hooked = layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
-        return type(layer) is nn.Linear and not hooked
+        return type(layer) is nn.Linear and layer.bias is not None and not hooked

@@ -220,6 +220,15 @@ class TestProducts:
         assert names.count(f"{kernels.SPACE}::linear") == 6
 
 
+def test_a_layer_without_bias():
+    lstm, x = drawzoo.LSTM(3, 8), random(5, 2, 3)
+    lstm.gates = torch.nn.Linear(11, 32, bias=False)
+    with torch.no_grad():
+        hidden, _ = lstm.unroll(lstm.initial_state(2), x)
+        first, _ = lstm(lstm.initial_state(2), x[0])
+    torch.testing.assert_close(hidden[:, 0], first)
+
+
 @pytest.mark.parametrize("hook", ["register_forward_pre_hook", "register_forward_hook"])
 def test_hooks_see_every_step(hook):
     """As those of pruning and of normalised weights must."""
