@@ -18,8 +18,8 @@ def library(name: str, *processor: str) -> Extension:
 
     Where it cannot be built, drawzoo does without, as on other systems, whose compilers have no
     OpenMP by themselves. -std=gnu11 lets the compiler fuse multiplications and additions,
-    -fno-wrapv lets it make vectors of loops, which Python's own flags do not; nothing is
-    -ffast-math.
+    -fno-wrapv lets it make vectors of loops, which Python's own flags do not, and
+    -frename-registers leaves sums where they are; nothing is -ffast-math.
     """
     return Extension(
         f"drawzoo.{name}",
@@ -27,7 +27,7 @@ def library(name: str, *processor: str) -> Extension:
         depends=["drawzoo/csrc/products.h", "drawzoo/csrc/vectors.h"],
         extra_compile_args=[
             *("-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv"),
-            *("-Wno-psabi", "-fopenmp", *processor),
+            *("-frename-registers", "-Wno-psabi", "-fopenmp", *processor),
         ],
         extra_link_args=["-fopenmp"],
         optional=True,

@@ -44,7 +44,11 @@ ROOM = 1024
 LANES = 8
 """Numbers in a vector, and the least width of an image or of an LSTM: as in vectors.h."""
 
-VERSION = 2
+DEEP = 400
+"""Rows that are multiplied at once for a weight's gradient: of more the caches would be too small,
+and the sums of fewer are hardly in registers before they leave them."""
+
+VERSION = 3
 """Of the library, as in lstm.c, and of the operators: it goes up when what one computes or takes
 changes."""
 
@@ -146,15 +150,17 @@ def _windows(size: int, *parts: Tensor) -> _Windows:
     return _Windows(size, *itertools.chain.from_iterable(columns))
 
 
-def _call(name: str, *arguments: Tensor | int | _Windows | None) -> None:
+def _call(name: str, *arguments: Tensor | list[Tensor] | int | _Windows | None) -> None:
     """Calls a kernel with numbers, with windows and with the addresses of contiguous tensors."""
-    getattr(LIBRARY, name)(
-        torch.get_num_threads(),
-        *[
-            ctypes.c_void_p(argument.data_ptr()) if isinstance(argument, Tensor) else argument
-            for argument in arguments
-        ],
-    )
+    getattr(LIBRARY, name)(torch.get_num_threads(), *map(_argument, arguments))
+
+
+def _argument(argument: Tensor | list[Tensor] | int | _Windows | None) -> Any:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, list):
+        return (ctypes.c_void_p * len(argument))(*[tensor.data_ptr() for tensor in argument])
+    return argument
 
 
 def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -201,11 +207,12 @@ class Kernel:
         direct = type("Direct", (torch.autograd.Function,), members)
         self._function, self._derived = function, direct.apply  # type: ignore[attr-defined]
 
-    def __call__(self, tensor: Tensor, *arguments: Any) -> Any:
-        if torch.compiler.is_compiling() or type(tensor) not in (Tensor, Parameter):
-            return self.operator(tensor, *arguments)
+    def __call__(self, *arguments: Any) -> Any:
+        first = arguments[0][0] if isinstance(arguments[0], list) else arguments[0]
+        if torch.compiler.is_compiling() or type(first) not in (Tensor, Parameter):
+            return self.operator(*arguments)
         call = self._derived if torch.is_grad_enabled() else self._function
-        return call(tensor, *arguments)
+        return call(*arguments)
 
 
 # Attention
@@ -379,9 +386,36 @@ def _save_linear(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _linear_backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
     values, weight = ctx.saved_tensors
     d_values = product(d_out, lay_out(weight), weight.shape[1])
-    return d_values, d_out.t() @ values, d_out.sum(dim=0), None
+    return d_values, *weight_gradient([d_out], [values]), None
 
 
+def _weight_gradient(outer: list[Tensor], inner: list[Tensor]) -> tuple[Tensor, Tensor]:
+    r"""The gradients of a linear layer's weight and bias, of several uses in one.
+
+    Arguments:
+        outer: The gradients in what came out each time, [B, N].
+        inner: What went in each time, [B, K].
+
+    Returns:
+        \(\sum_t d_t^⊤ x_t\) [N, K], and the sum of all rows of d [N].
+    """
+    outer, inner = [t.contiguous() for t in outer], [t.contiguous() for t in inner]
+    weight, bias = _weight_gradients(outer, inner)
+    (batch, rows), columns = outer[0].shape, inner[0].shape[1]
+    pairs = min(len(outer), max(1, DEEP // max(1, batch)))
+    panels = -(-rows // LANES) - (-columns // LANES)
+    laid = weight.new_empty(pairs * batch * panels * LANES)
+    sizes = (len(outer), pairs, batch, rows, columns)
+    _call("drawzoo_weight_gradient", *sizes, outer, inner, laid, weight, bias)
+    return weight, bias
+
+
+def _weight_gradients(outer: list[Tensor], inner: list[Tensor]) -> tuple[Tensor, Tensor]:
+    rows = outer[0].shape[1]
+    return outer[0].new_empty(rows, inner[0].shape[1]), outer[0].new_empty(rows)
+
+
+weight_gradient = Kernel(_weight_gradient, _weight_gradients)
 lay_out = Kernel(_lay_out, _laid)
 product = Kernel(_product, _rows)
 biased = Kernel(_linear, _linear_rows, _save_linear, _linear_backward)

@@ -1,12 +1,10 @@
 /* The pointwise half of an LSTM, in one pass over the memory, and its gradients; and all steps of a
  * whole LSTM whose inputs are known beforehand. */
 
-#include <stddef.h>
-
 #include "products.h"
 
 /* Of the whole library and what its functions take: `kernels.py` refuses one with another. */
-int drawzoo_version(void) { return 2; }
+int drawzoo_version(void) { return 3; }
 
 static void lstm_one(
     int units, const float *gates, const float *cell, float *active, float *next, float *hidden
@@ -90,50 +88,43 @@ struct unrolled {
     float *cell, *output;
 };
 
-/* Step t of eight units from u on, of the images from `first` to `end`, a BLOCK at most. */
-static void unroll_some(const struct unrolled *lstm, int t, int u, int first, int end) {
-    float gates[2][BLOCK * PAIR], same[PAIR];
-    int inputs = lstm->inputs, units = lstm->units, count = end - first;
-    int groups = (count + GROUP - 1) / GROUP;
+/* Step t of some panels of units from u on, of the images from `first` to `end`, a BLOCK at most. */
+static void unroll_some(const struct unrolled *lstm, int t, int u, int panels, int first, int end) {
+    float gates[4][BLOCK * PANELS * LANES], same[PANELS * LANES];
+    int inputs = lstm->inputs, units = lstm->units, width = panels * LANES;
     int64_t panel = (int64_t)(inputs + units) * LANES, step = (int64_t)lstm->steps * units;
-    for (int half = 0; half < 2; half++) {
-        /* The gates i and g, then f and o. */
-        int one = half * units + u, two = (2 + half) * units + u;
-        struct start start = {lstm->bias + one, lstm->bias + two};
-        struct panels of_input = {
-            lstm->laid + one / LANES * panel, lstm->laid + two / LANES * panel
-        };
-        struct panels of_hidden = {of_input.one + inputs * LANES, of_input.two + inputs * LANES};
-        struct rows input = {inputs, NULL, inputs}, hidden = {units, NULL, step};
-        if (t == 0) {
-            hidden = (struct rows){units, lstm->hidden, lstm->hidden_step};
-            if (lstm->hidden_step == 0) {
-                /* One state for all: so is its product. */
-                struct rows none = {0};
-                multiply_group(1, none, of_input, hidden, of_hidden, start, same, PAIR);
-                hidden.length = 0;
-                start = (struct start){same, same + LANES};
-            }
+    const float *before = t ? lstm->output + (int64_t)(t - 1) * units : lstm->hidden;
+    struct rows input = {NULL, inputs, 1}, hidden = {before, t ? step : lstm->hidden_step, 1};
+    /* One state for all before the first step: so is its product. */
+    int shared = t == 0 && lstm->hidden_step == 0;
+    for (int gate = 0; gate < 4; gate++) {
+        int column = gate * units + u;
+        const float *start = lstm->bias + column;
+        struct panels of_input = {lstm->laid + column / LANES * panel, panel};
+        struct panels of_hidden = {of_input.first + inputs * LANES, panel};
+        if (shared) {
+            multiply(1, panels, units, hidden, of_hidden, start, same, width);
+            start = same;
         }
-        for (int g = 0; g < groups; g++) {
-            int from = count * g / groups, to = count * (g + 1) / groups, b = first + from;
+        for (int b = first; b < end; b += ROWS) {
+            int rows = end - b < ROWS ? end - b : ROWS;
+            float *out = gates[gate] + (b - first) * width;
             input.first = lstm->input + ((int64_t)t * lstm->batch + b) * inputs;
-            hidden.first =
-                t ? lstm->output + b * step + (int64_t)(t - 1) * units
-                  : lstm->hidden + (int64_t)b * lstm->hidden_step;
-            float *out = gates[half] + from * PAIR;
-            multiply_group(to - from, input, of_input, hidden, of_hidden, start, out, PAIR);
+            hidden.first = before + b * hidden.row;
+            multiply(rows, panels, inputs, input, of_input, start, out, width);
+            if (!shared) multiply(rows, panels, units, hidden, of_hidden, NULL, out, width);
         }
     }
-    for (int b = 0; b < count; b++) {
-        const float *ig = gates[0] + b * PAIR, *fo = gates[1] + b * PAIR;
-        float *cell = lstm->cell + (int64_t)(first + b) * units + u;
-        vector c = sigmoid(load(fo)) * load(cell) + gated(load(ig), load(ig + LANES));
-        store(cell, c);
-        store(
-            lstm->output + (first + b) * step + (int64_t)t * units + u, gated(load(fo + LANES), c)
-        );
-    }
+    for (int b = first; b < end; b++)
+        for (int k = 0; k < width; k += LANES) {
+            int at = (b - first) * width + k;
+            float *cell = lstm->cell + (int64_t)b * units + u + k;
+            vector i = load(gates[0] + at), f = load(gates[1] + at);
+            vector g = load(gates[2] + at), o = load(gates[3] + at);
+            vector c = sigmoid(f) * load(cell) + gated(i, g);
+            store(cell, c);
+            store(lstm->output + b * step + (int64_t)t * units + u + k, gated(o, c));
+        }
 }
 
 /* The hidden states output [B, T, U] for input [T, B, I], with weights [4 U, I + U] laid out, and
@@ -152,6 +143,9 @@ void drawzoo_unroll(
         int first = (int)((int64_t)batch * i / blocks);
         int end = (int)((int64_t)batch * (i + 1) / blocks);
         for (int t = 0; t < steps; t++)
-            for (int u = 0; u < units; u += LANES) unroll_some(&lstm, t, u, first, end);
+            for (int u = 0; u < units; u += PANELS * LANES) {
+                int panels = (units - u) / LANES < PANELS ? (units - u) / LANES : PANELS;
+                unroll_some(&lstm, t, u, panels, first, end);
+            }
     }
 }

@@ -5,24 +5,70 @@
 
 #include "products.h"
 
-/* laid [N / 8, K, 8] of a matrix [K, N], so many numbers from row to row and column to column. */
+INLINE int least(int a, int b) { return a < b ? a : b; }
+
+/* The panel of `count` columns of a matrix [K, N], so many numbers from row to row and from column
+ * to column. */
+static void lay_out_panel(
+    int length, int count, int64_t row_step, int64_t column_step, const float *from, float *to
+) {
+    int k = 0;
+    if (count < LANES) memset(to, 0, sizeof(float) * (size_t)length * LANES);
+    if (count == LANES && column_step == 1)
+        for (; k < length; k++) store(to + k * LANES, load(from + k * row_step));
+    if (count == LANES && row_step == 1)
+        for (; k + LANES <= length; k += LANES) transpose(from + k, column_step, to + k * LANES);
+    for (; k < length; k++)
+        for (int i = 0; i < count; i++) to[k * LANES + i] = from[k * row_step + i * column_step];
+}
+
+/* laid [N / 8, K, 8] of a matrix [K, N]. */
 void drawzoo_lay_out(
     int threads, int length, int columns, int row_step, int column_step, const float *matrix,
     float *laid
 ) {
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int n = 0; n < columns; n += LANES) {
-        float *to = laid + (int64_t)n * length;
-        int count = columns - n < LANES ? columns - n : LANES;
-        const float *from = matrix + (int64_t)n * column_step;
-        if (count < LANES) memset(to, 0, sizeof(float) * (size_t)length * LANES);
-        if (count == LANES && column_step == 1)
-            for (int k = 0; k < length; k++)
-                store(to + k * LANES, load(from + (int64_t)k * row_step));
-        else
-            for (int i = 0; i < count; i++)
-                for (int k = 0; k < length; k++)
-                    to[k * LANES + i] = from[(int64_t)k * row_step + (int64_t)i * column_step];
+    for (int n = 0; n < columns; n += LANES)
+        lay_out_panel(
+            length, least(columns - n, LANES), row_step, column_step,
+            matrix + (int64_t)n * column_step, laid + (int64_t)n * length
+        );
+}
+
+struct product {
+    int batch, length, columns;
+    struct rows values;
+    /* From one row to the eighth after it. */
+    int64_t eight;
+    const float *laid;
+    /* Of each column, or the same for each panel; null adds to what is there. */
+    const float *start;
+    int start_step;
+    float *out;
+};
+
+/* One of several parts, with as many tiles each. */
+static void multiply_part(struct product all, int part, int parts) {
+    int high = (all.batch + ROWS - 1) / ROWS, panels = (all.columns + LANES - 1) / LANES;
+    int64_t tiles = (int64_t)high * ((panels + PANELS - 1) / PANELS);
+    for (int64_t tile = tiles * part / parts; tile < tiles * (part + 1) / parts; tile++) {
+        int b = (int)(tile % high) * ROWS, panel = (int)(tile / high) * PANELS, n = panel * LANES;
+        int rows = least(all.batch - b, ROWS), width = least(panels - panel, PANELS);
+        const float *start = all.start ? all.start + n * all.start_step : NULL;
+        struct rows values = all.values;
+        values.first += b / LANES * all.eight + b % LANES * values.row;
+        struct panels by = {all.laid + (int64_t)n * all.length, (int64_t)LANES * all.length};
+        float *out = all.out + (int64_t)b * all.columns + n, last[ROWS * PANELS * LANES] = {0};
+        if (n + width * LANES <= all.columns) {
+            multiply(rows, width, all.length, values, by, start, out, all.columns);
+            continue;
+        }
+        size_t bytes = sizeof(float) * (size_t)(all.columns - n);
+        for (int i = 0; i < rows; i++)
+            memcpy(last + i * width * LANES, start ? start : out + i * all.columns, bytes);
+        multiply(rows, width, all.length, values, by, NULL, last, width * LANES);
+        for (int i = 0; i < rows; i++)
+            memcpy(out + i * all.columns, last + i * width * LANES, bytes);
     }
 }
 
@@ -31,28 +77,60 @@ void drawzoo_product(
     int threads, int batch, int length, int columns, const float *values, const float *laid,
     const float *start, float *out
 ) {
-    const struct rows none = {0};
-    int groups = (batch + GROUP - 1) / GROUP;
+    const float zero[PANELS * LANES] = {0};
+    struct product product = {
+        batch, length, columns, {values, length, 1}, (int64_t)length * LANES, laid,
+        start ? start : zero, start ? 1 : 0, out
+    };
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int n = 0; n < columns; n += PAIR) {
-        int count = columns - n < PAIR ? columns - n : PAIR;
-        size_t bytes = sizeof(float) * (size_t)count;
-        float first[PAIR] = {0}, last[GROUP * PAIR];
-        if (start) memcpy(first, start + n, bytes);
-        struct start begin = {first, first + LANES};
-        const float *one = laid + (int64_t)n * length;
-        struct panels by = {one, count > LANES ? one + (int64_t)LANES * length : one};
-        for (int g = 0; g < groups; g++) {
-            int64_t b = (int64_t)batch * g / groups, end = (int64_t)batch * (g + 1) / groups;
-            struct rows some = {length, values + b * length, length};
-            float *to = out + b * columns + n;
-            if (count == PAIR) {
-                multiply_group((int)(end - b), some, by, none, by, begin, to, columns);
-                continue;
-            }
-            multiply_group((int)(end - b), some, by, none, by, begin, last, PAIR);
-            for (int i = 0; i < end - b; i++)
-                memcpy(to + (int64_t)i * columns, last + i * PAIR, bytes);
+    for (int part = 0; part < threads; part++) multiply_part(product, part, threads);
+}
+
+/* Columns of `outer` at once: laid out, they stay in a thread's caches. */
+#define CHUNK 128
+
+/* Panels of columns from n on, of `pairs` matrices [B, N] one below the other. */
+INLINE void lay_out_pairs(
+    int pairs, int batch, int columns, int n, const float *const *matrices, float *laid
+) {
+    int64_t size = (int64_t)batch * LANES;
+    for (int t = 0; t < pairs; t++)
+        lay_out_panel(
+            batch, least(columns - n, LANES), columns, 1, matrices[t] + n,
+            laid + n * pairs * (int64_t)batch + t * size
+        );
+}
+
+/* weight [N, K] = the sum of outerᵀ inner over pairs of [B, N] and [B, K]; bias [N] = the sum of all
+ * rows of outer. `some` pairs at a time are laid out in `laid`, the columns of both filled up. */
+void drawzoo_weight_gradient(
+    int threads, int pairs, int some, int batch, int rows, int columns, const float *const *outer,
+    const float *const *inner, float *laid, float *weight, float *bias
+) {
+    const float zero[PANELS * LANES] = {0};
+    memset(bias, 0, sizeof(float) * (size_t)rows);
+#pragma omp parallel num_threads(threads)
+    for (int t = 0; t < pairs; t += some) {
+        int count = least(pairs - t, some), length = count * batch;
+        float *laid_inner = laid + (int64_t)(rows + LANES - 1) / LANES * LANES * length;
+#pragma omp for schedule(static)
+        for (int n = 0; n < rows; n += LANES) {
+            vector sum = all(0.0f);
+            lay_out_pairs(count, batch, rows, n, outer + t, laid);
+            for (int b = 0; b < length; b++) sum += load(laid + (int64_t)n * length + b * LANES);
+            for (int i = 0; i < least(rows - n, LANES); i++) bias[n + i] += sum[i];
+        }
+#pragma omp for schedule(static)
+        for (int n = 0; n < columns; n += LANES)
+            lay_out_pairs(count, batch, columns, n, inner + t, laid_inner);
+#pragma omp for schedule(static)
+        for (int n = 0; n < rows; n += CHUNK) {
+            struct product product = {
+                least(rows - n, CHUNK), length, columns,
+                {laid + (int64_t)n * length, 1, LANES}, (int64_t)length * LANES,
+                laid_inner, t ? NULL : zero, 0, weight + (int64_t)n * columns
+            };
+            multiply_part(product, 0, 1);
         }
     }
 }
