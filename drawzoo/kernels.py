@@ -93,7 +93,8 @@ def switched_off() -> Iterator[None]:
 
 
 def _takes(*tensors: Tensor) -> bool:
-    if LIBRARY is None or torch.compiler.is_exporting():
+    # As `torch.compiler.is_exporting()`, which torch 2.11 says of all that it compiles.
+    if LIBRARY is None or torch.compiler._is_exporting_flag:
         return False
     # Under `torch.func` tensors have no address, and forward-mode tangents would be lost.
     if not torch.compiler.is_compiling() and (
