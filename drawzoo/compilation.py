@@ -56,7 +56,10 @@ def _has_compiler() -> bool:
 def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
     """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph."""
     if device.type != "cuda":
-        return torch.compile(model)
+        # It imports the compiler, which takes a second.
+        from drawzoo.merging import MergedWeightGradients
+
+        return torch.compile(model, options={"post_grad_custom_pre_pass": MergedWeightGradients()})
     compiled = torch.compile(model, mode="reduce-overhead")
 
     def replayed(*args: Any) -> Any:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+from torch._dynamo.backends.common import aot_autograd
 from torch.autograd import forward_ad
 from torch.library import opcheck
 
@@ -15,6 +17,7 @@ from drawzoo import kernels
 from drawzoo.attention import Window, read_patch, write_patch
 from drawzoo.hub import shipped
 from drawzoo.manifest import manifest
+from drawzoo.merging import MergedWeightGradients
 from drawzoo.weights import read_model
 
 SHAPES = [  # B, C, H, W, N
@@ -206,25 +209,44 @@ class TestProducts:
         torch.testing.assert_close(actual, expected)
 
     @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
-    def test_compiled_steps_lay_a_weight_out_once(self, tiny, monkeypatch):
-        """Of two LSTMs, for the way there and for the way back, whatever the number of steps."""
+    def test_compiled_steps_share_what_they_can(self, tiny, monkeypatch):
+        """A weight of an LSTM is laid out once for the way there and once for the way back, and its
+        gradient is one product, whatever the number of steps."""
         monkeypatch.setattr(kernels, "PROCESSOR", "AVX2")
         model = drawzoo.build(tiny(steps=4))
-        compiled = torch.compile(model, backend="aot_eager_decomp_partition")
-        x, noise = random(3, *model.config.image), model.noise(3, 4)
+        x, noise = random(3, *model.config.image).round(), model.noise(3, 4)
 
-        def work():
-            terms = compiled(x, noise)
-            (terms.reconstruction.sum() + terms.kl.sum()).backward()
+        def merged(graph, inputs):
+            MergedWeightGradients()(graph.graph)
+            graph.graph.lint()
+            graph.recompile()
+            return make_boxed_func(graph)
 
-        work()  # the first time all is traced
-        call, names = kernels._call, []
-        monkeypatch.setattr(
-            kernels, "_call", lambda name, *rest: (names.append(name), call(name, *rest))
+        backend = aot_autograd(
+            fw_compiler=lambda graph, inputs: make_boxed_func(graph),
+            bw_compiler=merged,
+            partition_fn=min_cut_rematerialization_partition,
         )
-        work()
+
+        def gradients(forward):
+            model.zero_grad()
+            terms = forward(x, noise)
+            (terms.reconstruction.sum() + terms.kl.sum()).backward()
+            return [p.grad for p in model.parameters()]
+
+        compiled = torch.compile(model, backend=backend)
+        gradients(compiled)  # the first time all is traced
+        call, names = kernels._call, []
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                kernels, "_call", lambda name, *rest: (names.append(name), call(name, *rest))
+            )
+            actual = gradients(compiled)
         assert names.count("drawzoo_lay_out") == 4
         assert names.count("drawzoo_product") == 12
+        assert names.count("drawzoo_weight_gradient") == 2
+        for one, other in zip(actual, gradients(model), strict=True):
+            close(one, other.double())
 
 
 def test_a_layer_without_bias():
