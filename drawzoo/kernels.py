@@ -512,8 +512,9 @@ def _unroll(
     laid = _lay_out(weight.t())
     states, last = _unrolled(inputs, hidden, cell)
     last.copy_(cell)
+    joined = inputs.new_empty(2, batch, size + units)
     sizes = (batch, steps, size, units, hidden.stride(0))
-    _call("drawzoo_unroll", *sizes, inputs, hidden, laid, bias, last, states)
+    _call("drawzoo_unroll", *sizes, inputs, hidden, laid, bias, last, joined, states)
     return states, last
 
 

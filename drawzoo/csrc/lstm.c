@@ -1,6 +1,8 @@
 /* The pointwise half of an LSTM, in one pass over the memory, and its gradients; and all steps of a
  * whole LSTM whose inputs are known beforehand. */
 
+#include <string.h>
+
 #include "products.h"
 
 /* Of the whole library and what its functions take: `kernels.py` refuses one with another. */
@@ -81,38 +83,39 @@ void drawzoo_lstm_gradient(
 #define BLOCK 60
 
 /* From hidden [B, U], `hidden_step` from one to the next, to output [B, T, U]; in cell [B, U] the
- * first becomes the last. */
+ * first becomes the last. joined [2, B, I + U] has inputs and hidden state of a step and the next. */
 struct unrolled {
     int batch, steps, inputs, units, hidden_step;
     const float *input, *hidden, *laid, *bias;
-    float *cell, *output;
+    float *cell, *joined, *output;
 };
+
+INLINE float *joined(const struct unrolled *lstm, int t, int b) {
+    return lstm->joined + ((int64_t)(t % 2) * lstm->batch + b) * (lstm->inputs + lstm->units);
+}
 
 /* Step t of some panels of units from u on, of the images from `first` to `end`, a BLOCK at most. */
 static void unroll_some(const struct unrolled *lstm, int t, int u, int panels, int first, int end) {
     float gates[4][BLOCK * PANELS * LANES], same[PANELS * LANES];
-    int inputs = lstm->inputs, units = lstm->units, width = panels * LANES;
-    int64_t panel = (int64_t)(inputs + units) * LANES, step = (int64_t)lstm->steps * units;
-    const float *before = t ? lstm->output + (int64_t)(t - 1) * units : lstm->hidden;
-    struct rows input = {NULL, inputs, 1}, hidden = {before, t ? step : lstm->hidden_step, 1};
+    int inputs = lstm->inputs, units = lstm->units, both = inputs + units, width = panels * LANES;
     /* One state for all before the first step: so is its product. */
     int shared = t == 0 && lstm->hidden_step == 0;
     for (int gate = 0; gate < 4; gate++) {
         int column = gate * units + u;
         const float *start = lstm->bias + column;
-        struct panels of_input = {lstm->laid + column / LANES * panel, panel};
-        struct panels of_hidden = {of_input.first + inputs * LANES, panel};
+        struct panels by = {lstm->laid + (int64_t)column * both, (int64_t)LANES * both};
         if (shared) {
+            struct rows hidden = {lstm->hidden, 0, 1};
+            struct panels of_hidden = {by.first + inputs * LANES, by.next};
             multiply(1, panels, units, hidden, of_hidden, start, same, width);
             start = same;
         }
         for (int b = first; b < end; b += ROWS) {
-            int rows = end - b < ROWS ? end - b : ROWS;
-            float *out = gates[gate] + (b - first) * width;
-            input.first = lstm->input + ((int64_t)t * lstm->batch + b) * inputs;
-            hidden.first = before + b * hidden.row;
-            multiply(rows, panels, inputs, input, of_input, start, out, width);
-            if (!shared) multiply(rows, panels, units, hidden, of_hidden, NULL, out, width);
+            struct rows rows = {joined(lstm, t, b), both, 1};
+            multiply(
+                end - b < ROWS ? end - b : ROWS, panels, shared ? inputs : both, rows, by, start,
+                gates[gate] + (b - first) * width, width
+            );
         }
     }
     for (int b = first; b < end; b++)
@@ -121,9 +124,10 @@ static void unroll_some(const struct unrolled *lstm, int t, int u, int panels, i
             float *cell = lstm->cell + (int64_t)b * units + u + k;
             vector i = load(gates[0] + at), f = load(gates[1] + at);
             vector g = load(gates[2] + at), o = load(gates[3] + at);
-            vector c = sigmoid(f) * load(cell) + gated(i, g);
+            vector c = sigmoid(f) * load(cell) + gated(i, g), h = gated(o, c);
             store(cell, c);
-            store(lstm->output + b * step + (int64_t)t * units + u + k, gated(o, c));
+            store(lstm->output + ((int64_t)b * lstm->steps + t) * units + u + k, h);
+            store(joined(lstm, t + 1, b) + inputs + u + k, h);
         }
 }
 
@@ -131,10 +135,11 @@ static void unroll_some(const struct unrolled *lstm, int t, int u, int panels, i
  * the last cell in place of the first. */
 void drawzoo_unroll(
     int threads, int batch, int steps, int inputs, int units, int hidden_step, const float *input,
-    const float *hidden, const float *laid, const float *bias, float *cell, float *output
+    const float *hidden, const float *laid, const float *bias, float *cell, float *joint,
+    float *output
 ) {
     struct unrolled lstm = {
-        batch, steps, inputs, units, hidden_step, input, hidden, laid, bias, cell, output
+        batch, steps, inputs, units, hidden_step, input, hidden, laid, bias, cell, joint, output
     };
     int blocks = (batch + BLOCK - 1) / BLOCK;
     blocks = (blocks + threads - 1) / threads * threads;
@@ -142,10 +147,21 @@ void drawzoo_unroll(
     for (int i = 0; i < blocks; i++) {
         int first = (int)((int64_t)batch * i / blocks);
         int end = (int)((int64_t)batch * (i + 1) / blocks);
-        for (int t = 0; t < steps; t++)
+        for (int b = first; b < end; b++)
+            memcpy(
+                joined(&lstm, 0, b) + inputs, hidden + (int64_t)b * hidden_step,
+                sizeof(float) * (size_t)units
+            );
+        for (int t = 0; t < steps; t++) {
+            for (int b = first; b < end; b++)
+                memcpy(
+                    joined(&lstm, t, b), input + ((int64_t)t * batch + b) * inputs,
+                    sizeof(float) * (size_t)inputs
+                );
             for (int u = 0; u < units; u += PANELS * LANES) {
                 int panels = (units - u) / LANES < PANELS ? (units - u) / LANES : PANELS;
                 unroll_some(&lstm, t, u, panels, first, end);
             }
+        }
     }
 }
