@@ -26,12 +26,12 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 __all__ = [
-    "linear",
     "lstm",
     "read",
+    "step",
     "switched_off",
     "take_gates",
-    "take_product",
+    "take_step",
     "take_steps",
     "take_window",
     "unroll",
@@ -127,10 +127,17 @@ def take_steps(inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bia
     return fits and PROCESSOR == "AVX2" and _takes(inputs, hidden, cell, weight, bias)
 
 
-def take_product(values: Tensor, weight: Tensor, bias: Tensor) -> bool:
-    """Whether `linear` of values [B, K] is better than the library's, if compiled."""
-    fits = values.shape[1:] == weight.shape[1:] and bias.shape == weight.shape[:1]
-    return fits and PROCESSOR == "AVX2" and _takes(values, weight, bias)
+def take_step(
+    values: Tensor, cell: Tensor, weight: Tensor, bias: Tensor, drive: Tensor | None
+) -> bool:
+    """Whether the kernels can take one of many steps, if compiled, likewise."""
+    (batch, units), tensors = cell.shape, [values, cell, weight, bias]
+    fits = weight.shape == (4 * units, values.shape[1]) and bias.shape == (4 * units,)
+    fits = fits and len(values) == batch and units % LANES == 0
+    if drive is not None:
+        fits = fits and drive.shape == (batch, 4 * units)
+        tensors.append(drive)
+    return fits and PROCESSOR == "AVX2" and _takes(*tensors)
 
 
 class _Windows(ctypes.Structure):
@@ -346,7 +353,7 @@ write = Kernel(_write, _canvas, _save_write, _write_backward)
 
 
 def _lay_out(matrix: Tensor) -> Tensor:
-    """A matrix [K, N] as `product` reads it, in panels of eight columns."""
+    """A matrix [K, N] as products with it read it, in panels of eight columns."""
     laid = _laid(matrix)
     _call("drawzoo_lay_out", *matrix.shape, *matrix.stride(), matrix, laid)
     return laid
@@ -355,39 +362,6 @@ def _lay_out(matrix: Tensor) -> Tensor:
 def _laid(matrix: Tensor) -> Tensor:
     length, columns = matrix.shape
     return matrix.new_empty(-(-columns // LANES), length, LANES)
-
-
-def _product(values: Tensor, laid: Tensor, columns: int, start: Tensor | None = None) -> Tensor:
-    """Of values [B, K] and a matrix [K, N] that is laid out; start [N] is added."""
-    values = values.contiguous()
-    start = None if start is None else start.contiguous()
-    out = _rows(values, laid, columns)
-    _call("drawzoo_product", *values.shape, columns, values, laid, start, out)
-    return out
-
-
-def _rows(values: Tensor, laid: Tensor, columns: int, start: Tensor | None = None) -> Tensor:
-    return values.new_empty(values.shape[0], columns)
-
-
-def _linear(values: Tensor, weight: Tensor, bias: Tensor, laid: Tensor) -> Tensor:
-    """With the weight [N, K] itself, which the gradient needs, and laid out."""
-    return _product(values, laid, len(weight), bias)
-
-
-def _linear_rows(values: Tensor, weight: Tensor, bias: Tensor, laid: Tensor) -> Tensor:
-    return _rows(values, laid, weight.shape[0])
-
-
-def _save_linear(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    values, weight, _, _ = inputs
-    ctx.save_for_backward(values, weight)
-
-
-def _linear_backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
-    values, weight = ctx.saved_tensors
-    d_values = product(d_out, lay_out(weight), weight.shape[1])
-    return d_values, *weight_gradient([d_out], [values]), None
 
 
 def _weight_gradient(outer: list[Tensor], inner: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -418,20 +392,6 @@ def _weight_gradients(outer: list[Tensor], inner: list[Tensor]) -> tuple[Tensor,
 
 weight_gradient = Kernel(_weight_gradient, _weight_gradients)
 lay_out = Kernel(_lay_out, _laid)
-product = Kernel(_product, _rows)
-biased = Kernel(_linear, _linear_rows, _save_linear, _linear_backward)
-
-
-def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As `torch.nn.functional.linear`: of values [B, K], a weight [N, K] and a bias [N].
-
-    The weight is laid out for it, which takes a fifth of the time of a product with 100 rows. A
-    compiler that finds the same weight in many products has it laid out once.
-    """
-    out: Tensor = biased(values, weight, bias, lay_out(weight.detach().t()))
-    return out
-
-
 # LSTM
 
 
@@ -473,10 +433,13 @@ def _lstm_backward(
 ) -> tuple[Tensor, Tensor, None]:
     active, cell, following = ctx.saved_tensors
     assert active.shape[0] == cell.shape[0], "the active gates were not kept"
-    d_hidden = torch.zeros_like(cell) if d_hidden is None else d_hidden
-    d_following = torch.zeros_like(cell) if d_following is None else d_following
-    d_gates, d_cell = lstm_gradient(active, cell, following, d_hidden, d_following)
+    gradients = _gradients_of_state(cell, d_hidden, d_following)
+    d_gates, d_cell = lstm_gradient(active, cell, following, *gradients)
     return d_gates, d_cell, None
+
+
+def _gradients_of_state(cell: Tensor, *gradients: Tensor | None) -> list[Tensor]:
+    return [torch.zeros_like(cell) if gradient is None else gradient for gradient in gradients]
 
 
 lstm_gradient = Kernel(_lstm_gradient, _lstm_gradients)
@@ -487,6 +450,93 @@ def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """The next hidden state and cell, [B, U] each, of the gates i, f, g, o [B, 4 U] and a cell."""
     learns = torch.is_grad_enabled() and (gates.requires_grad or cell.requires_grad)
     hidden, following, _ = states(gates, cell, learns)
+    return hidden, following
+
+
+def _step(
+    values: Tensor,
+    cell: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    drive: Tensor | None,
+    laid: Tensor,
+    learns: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_lstm`, from the weight, which the gradient needs, and the same laid out."""
+    tensors = [None if t is None else t.contiguous() for t in (values, laid, bias, drive, cell)]
+    hidden, following, active = _stepped(values, cell, weight, bias, drive, laid, learns)
+    kept = active if learns else None
+    _call("drawzoo_step", *cell.shape, values.shape[1], *tensors, kept, following, hidden)
+    return hidden, following, active
+
+
+def _stepped(
+    values: Tensor,
+    cell: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    drive: Tensor | None,
+    laid: Tensor,
+    learns: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    hidden, following = cell.new_empty(cell.shape), cell.new_empty(cell.shape)
+    return hidden, following, cell.new_empty(cell.shape[0] if learns else 0, 4 * cell.shape[1])
+
+
+def _step_gradient(
+    active: Tensor,
+    cell: Tensor,
+    following: Tensor,
+    d_hidden: Tensor,
+    d_following: Tensor,
+    laid: Tensor,
+    columns: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_lstm_gradient`, and that of the values [B, K], of a weight [4 U, K] that is laid out."""
+    tensors = [t.contiguous() for t in (active, cell, following, d_hidden, d_following, laid)]
+    results = _step_gradients(*tensors, columns)
+    _call("drawzoo_step_gradient", *cell.shape, columns, *tensors, *results)
+    return results
+
+
+def _step_gradients(active: Tensor, cell: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *_, columns = others
+    return *_lstm_gradients(active, cell), cell.new_empty(cell.shape[0], columns)
+
+
+def _save_step(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    values, cell, weight, _, drive, _, _ = inputs
+    _, following, active = output
+    ctx.save_for_backward(values, weight, active, cell, following)
+    ctx.driven = drive is not None
+    ctx.set_materialize_grads(False)
+
+
+def _step_backward(
+    ctx: Any, d_hidden: Tensor | None, d_following: Tensor | None, _: None
+) -> tuple[Tensor | None, ...]:
+    values, weight, *states = ctx.saved_tensors
+    states += _gradients_of_state(states[1], d_hidden, d_following)
+    d_gates, d_cell, d_values = step_gradient(*states, lay_out(weight), weight.shape[1])
+    d_weight, d_bias = weight_gradient([d_gates], [values])
+    d_drive = d_gates if ctx.driven else None
+    return d_values, d_cell, d_weight, d_bias, d_drive, None, None
+
+
+step_gradient = Kernel(_step_gradient, _step_gradients)
+stepped = Kernel(_step, _stepped, _save_step, _step_backward)
+
+
+def step(
+    values: Tensor, cell: Tensor, weight: Tensor, bias: Tensor, drive: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """As `lstm`, of the gates values [B, K] weightᵀ + bias + drive.
+
+    The weight [4 U, K] is laid out for it, which takes a tenth of the time of a product with 100
+    rows. A compiler that finds the same weight in many steps has it laid out once.
+    """
+    laid, learns = lay_out(weight.detach().t()), torch.is_grad_enabled()
+    hidden, following, _ = stepped(values, cell, weight, bias, drive, laid, learns)
     return hidden, following
 
 

@@ -25,6 +25,7 @@ class MergedWeightGradients(CustomGraphPass):
     """Sums of gradients by `kernels.weight_gradient` become one call of it."""
 
     def __call__(self, graph: Graph) -> None:
+        """Changes a graph in place."""
         waiting: dict[tuple[Node, ...], Node] = {}
         for gradient in graph.find_nodes(op="call_function", target=GRADIENT):
             while sums := _sums(gradient):

@@ -59,6 +59,11 @@ class LSTM(nn.Module):
             The next hidden state and cell, each [B, U].
         """
         h, c = state
+        if torch.compiler.is_compiling() and self._is_plain() and h.stride(0) != 0:
+            # Compiled, the weight is laid out once for all steps; it would not pay at each.
+            values, layer = torch.cat([*inputs, h], dim=1), (self.gates.weight, self.gates.bias)
+            if kernels.take_step(values, c, *layer, drive):
+                return kernels.step(values, c, *layer, drive)
         gates = self._gates(*inputs, h)
         if drive is not None:
             gates = gates + drive
@@ -102,14 +107,10 @@ class LSTM(nn.Module):
             gates = self.gates(torch.cat(parts, dim=1))
             return gates
         weight, bias = self.gates.weight, self.gates.bias
-        compiling = torch.compiler.is_compiling()
+        learns = torch.is_grad_enabled() and not torch.compiler.is_compiling()
         # Eagerly, joining the gradients of the weight's two parts takes what their product saves.
-        if same in (0, len(parts)) or (torch.is_grad_enabled() and not compiling):
-            joined = torch.cat(parts, dim=1)
-            # Compiled, the weight is laid out once for all steps; it would not pay at each.
-            if compiling and kernels.take_product(joined, weight, bias):
-                return kernels.linear(joined, weight, bias)
-            gates = self.gates(joined)
+        if same in (0, len(parts)) or learns:
+            gates = self.gates(torch.cat(parts, dim=1))
             return gates
         # A learned initial state is the same for all images, and so is its product.
         own, others = torch.cat(parts[:-same], dim=1), torch.cat([p[:1] for p in parts[-same:]], 1)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 import torch
 from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
@@ -19,6 +20,7 @@ from drawzoo.hub import shipped
 from drawzoo.manifest import manifest
 from drawzoo.merging import MergedWeightGradients
 from drawzoo.weights import read_model
+from drawzoo.zoo import model_config
 
 SHAPES = [  # B, C, H, W, N
     (6, 2, 28, 28, 5),
@@ -81,6 +83,12 @@ def of(window, dtype):
     )
 
 
+def whole_lstm(gates, cell):
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
 def close(actual, expected):
     """To float32's precision, relative to the largest."""
     scale = expected.abs().max().clamp_min(1e-3)
@@ -130,8 +138,9 @@ def test_operators_are_well_formed():
     layer = random(32, 12), random(32)
     laid = kernels.lay_out(layer[0].t())
     opcheck(kernels.lay_out.operator, (layer[0].t(),))
-    opcheck(kernels.product.operator, (random(3, 12), laid, 32))
-    opcheck(kernels.biased.operator, (random(3, 12).requires_grad_(), *layer, laid))
+    values, drive = random(3, 12).requires_grad_(), random(3, 32).requires_grad_()
+    opcheck(kernels.stepped.operator, (values, cell, *layer, drive, laid, True))
+    opcheck(kernels.weight_gradient.operator, ([random(3, 12)] * 2, [random(3, 5)] * 2))
     opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 8), random(3, 8), *layer))
 
 
@@ -144,6 +153,7 @@ def test_second_derivatives_are_refused():
     where[0].requires_grad_()
     for outputs, leaf in (
         (kernels.lstm(gates, cell), gates),
+        (kernels.step(gates, cell, random(32, 32), random(32), None), gates),
         ((kernels.read(image, 4, *where),), where[0]),
     ):
         (slope,) = torch.autograd.grad(outputs[0].sum(), leaf, create_graph=True)
@@ -160,12 +170,7 @@ class TestLSTM:
         results = []
         for dtype in (torch.float32, torch.float64):
             leaves = [part.to(dtype, copy=True).requires_grad_() for part in (gates, cell)]
-            if dtype is torch.float32:
-                state = kernels.lstm(*leaves)
-            else:
-                i, f, g, o = leaves[0].chunk(4, dim=1)
-                c = f.sigmoid() * leaves[1] + i.sigmoid() * g.tanh()
-                state = o.sigmoid() * c.tanh(), c
+            state = (kernels.lstm if dtype is torch.float32 else whole_lstm)(*leaves)
             outputs = dict(zip(("hidden", "cell"), state, strict=True))
             sum((outputs[name] ** 2).sum() for name in used).backward()
             results.append([*(s.detach() for s in state), *(leaf.grad for leaf in leaves)])
@@ -182,38 +187,66 @@ class TestLSTM:
 @needed
 class TestProducts:
     @pytest.mark.parametrize(
-        ("rows", "inputs", "outputs"),
-        [(1, 1, 1), (5, 3, 8), (6, 7, 16), (7, 16, 17), (13, 300, 31), (100, 562, 40)],
+        ("batch", "inputs", "units"),
+        [(1, 1, 8), (5, 3, 8), (6, 16, 24), (7, 17, 32), (61, 30, 40), (100, 562, 16)],
     )
     @pytest.mark.parametrize("threads", [1, 3])
-    def test_linear(self, rows, inputs, outputs, threads, limit):
+    @pytest.mark.parametrize("driven", [False, True])
+    def test_step(self, batch, inputs, units, threads, driven, limit):
+        """A linear layer and an LSTM's pointwise half in one."""
         limit(threads)
-        tensors = random(rows, inputs) - 0.5, random(outputs, inputs, 1)[..., 0], random(outputs)
-        weights = random(1, rows, 1, outputs)[0, :, 0]
+        tensors = [
+            random(batch, inputs) - 0.5,
+            random(batch, units, 1)[..., 0] - 0.5,
+            random(4 * units, inputs, 1, 1)[..., 0, 0] - 0.5,
+            random(4 * units),
+            *([random(batch, 4 * units, 1, 1, 1)[..., 0, 0, 0] - 0.5] if driven else []),
+        ]
         results = []
-        for dtype, function in (
-            (torch.float32, kernels.linear),
-            (torch.float64, torch.nn.functional.linear),
-        ):
+        for dtype in (torch.float32, torch.float64):
             leaves = [t.to(dtype, copy=True).requires_grad_() for t in tensors]
-            out = function(*leaves)
-            (out * weights.to(dtype)).sum().backward()
-            results.append([out.detach(), *(leaf.grad for leaf in leaves)])
+            values, cell, weight, bias, drive = [*leaves, None][:5]
+            if dtype is torch.float32:
+                state = kernels.step(values, cell, weight, bias, drive)
+            else:
+                gates = torch.nn.functional.linear(values, weight, bias)
+                state = whole_lstm(gates if drive is None else gates + drive, cell)
+            sum((part**2).sum() for part in state).backward()
+            results.append([*(s.detach() for s in state), *(leaf.grad for leaf in leaves)])
         for actual, expected in zip(*results, strict=True):
             close(actual, expected)
 
     def test_views(self):
-        wide, weight, bias = random(4, 10), random(6, 1, 10)[:, 0], random(12)
-        actual = kernels.linear(wide[:, ::2], weight[:, 1::2], bias[::2])
-        expected = torch.nn.functional.linear(wide[:, ::2], weight[:, 1::2], bias[::2])
-        torch.testing.assert_close(actual, expected)
+        values, cell, weight, bias = (
+            random(4, 10)[:, ::2],
+            random(4, 16, 1)[:, ::2, 0],
+            random(32, 1, 10)[:, 0, 1::2],
+            random(64)[::2],
+        )
+        actual = kernels.step(values, cell, weight, bias, None)
+        expected = whole_lstm(torch.nn.functional.linear(values, weight, bias), cell)
+        for one, other in zip(actual, expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+    @pytest.mark.parametrize(
+        ("uses", "batch", "outputs", "inputs"),
+        [(1, 1, 1, 1), (2, 3, 8, 7), (3, 5, 17, 24), (7, 100, 130, 25), (2, 450, 9, 50)],
+    )
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_weight_gradient(self, uses, batch, outputs, inputs, threads, limit):
+        """Of all uses at once it is the sum of those of each."""
+        limit(threads)
+        outer, inner = random(uses, batch, outputs) - 0.5, random(uses, batch, inputs, 1)[..., 0]
+        weight, bias = kernels.weight_gradient([*outer], [*inner])
+        close(weight, torch.einsum("tbn,tbk->nk", outer.double(), inner.double()))
+        close(bias, outer.double().sum(dim=(0, 1)))
 
     @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
-    def test_compiled_steps_share_what_they_can(self, tiny, monkeypatch):
+    def test_compiled_steps_share_what_they_can(self, monkeypatch):
         """A weight of an LSTM is laid out once for the way there and once for the way back, and its
         gradient is one product, whatever the number of steps."""
         monkeypatch.setattr(kernels, "PROCESSOR", "AVX2")
-        model = drawzoo.build(tiny(steps=4))
+        model = drawzoo.build(msgspec.structs.replace(model_config("draw-mnist"), steps=4))
         x, noise = random(3, *model.config.image).round(), model.noise(3, 4)
 
         def merged(graph, inputs):
@@ -243,7 +276,7 @@ class TestProducts:
             )
             actual = gradients(compiled)
         assert names.count("drawzoo_lay_out") == 4
-        assert names.count("drawzoo_product") == 12
+        assert names.count("drawzoo_step") == names.count("drawzoo_step_gradient") == 6
         assert names.count("drawzoo_weight_gradient") == 2
         for one, other in zip(actual, gradients(model), strict=True):
             close(one, other.double())

@@ -1,28 +1,28 @@
 /* The pointwise half of an LSTM, in one pass over the memory, and its gradients; and all steps of a
  * whole LSTM whose inputs are known beforehand. */
 
-#include <string.h>
-
 #include "products.h"
 
 /* Of the whole library and what its functions take: `kernels.py` refuses one with another. */
 int drawzoo_version(void) { return 3; }
 
+/* Some units of an image. From one gate to the next it is `step` numbers, and `active_step`. */
 static void lstm_one(
-    int units, const float *gates, const float *cell, float *active, float *next, float *hidden
+    int units, const float *gates, int step, const float *cell, float *active, int active_step,
+    float *next, float *hidden
 ) {
     for (int k = 0; k < units; k += LANES) {
         int u = begin(k, units);
-        vector i = sigmoid(load(gates + u)), f = sigmoid(load(gates + units + u));
-        vector g = hyperbolic_tangent(load(gates + 2 * units + u));
-        vector o = sigmoid(load(gates + 3 * units + u)), c = f * load(cell + u) + i * g;
+        vector i = sigmoid(load(gates + u)), f = sigmoid(load(gates + step + u));
+        vector g = hyperbolic_tangent(load(gates + 2 * step + u));
+        vector o = sigmoid(load(gates + 3 * step + u)), c = f * load(cell + u) + i * g;
         store(next + u, c);
         store(hidden + u, o * hyperbolic_tangent(c));
         if (!active) continue;
         store(active + u, i);
-        store(active + units + u, f);
-        store(active + 2 * units + u, g);
-        store(active + 3 * units + u, o);
+        store(active + active_step + u, f);
+        store(active + 2 * active_step + u, g);
+        store(active + 3 * active_step + u, o);
     }
 }
 
@@ -54,8 +54,8 @@ void drawzoo_lstm(
     for (int b = 0; b < batch; b++) {
         int64_t row = (int64_t)b * units;
         lstm_one(
-            units, gates + 4 * row, cell + row, active ? active + 4 * row : NULL, next + row,
-            hidden + row
+            units, gates + 4 * row, units, cell + row, active ? active + 4 * row : NULL, units,
+            next + row, hidden + row
         );
     }
 }
@@ -75,12 +75,83 @@ void drawzoo_lstm_gradient(
     }
 }
 
+/* Images, at most, whose gates are computed at once: they stay in a thread's caches. */
+#define BLOCK 60
+
+struct step {
+    int units, length;
+    const float *values, *laid, *bias, *drive, *cell;
+    float *active, *next, *hidden;
+};
+
+/* Some panels of units from u on, of the images from `first` to `end`, a BLOCK at most. */
+static void step_some(const struct step *lstm, int u, int panels, int first, int end) {
+    float gates[BLOCK * 4 * PANELS * LANES];
+    int units = lstm->units, length = lstm->length, width = panels * LANES;
+    for (int b = first; lstm->drive && b < end; b++)
+        for (int k = 0; k < 4 * width; k += LANES) {
+            int column = k / width * units + u + k % width;
+            vector drive = load(lstm->drive + (int64_t)b * 4 * units + column);
+            store(gates + (b - first) * 4 * width + k, drive + load(lstm->bias + column));
+        }
+    for (int gate = 0; gate < 4; gate++) {
+        int column = gate * units + u;
+        struct panels by = {lstm->laid + (int64_t)column * length, (int64_t)LANES * length};
+        for (int b = first; b < end; b += ROWS) {
+            struct rows rows = {lstm->values + (int64_t)b * length, length, 1};
+            multiply(
+                least(end - b, ROWS), panels, length, rows, by,
+                lstm->drive ? NULL : lstm->bias + column,
+                gates + (b - first) * 4 * width + gate * width, 4 * width
+            );
+        }
+    }
+    for (int b = first; b < end; b++) {
+        int64_t row = (int64_t)b * units + u;
+        lstm_one(
+            width, gates + (b - first) * 4 * width, width, lstm->cell + row,
+            lstm->active ? lstm->active + 4 * (row - u) + u : NULL, units, lstm->next + row,
+            lstm->hidden + row
+        );
+    }
+}
+
+/* As drawzoo_lstm, of the gates bias + drive [B, 4 U], if there is one, + values [B, K] weightᵀ,
+ * with the weight [4 U, K] laid out. */
+void drawzoo_step(
+    int threads, int batch, int units, int length, const float *values, const float *laid,
+    const float *bias, const float *drive, const float *cell, float *active, float *next,
+    float *hidden
+) {
+    struct step lstm = {
+        units, length, values, laid, bias, drive, cell, active, next, hidden
+    };
+    int blocks = (batch + BLOCK - 1) / BLOCK, all = units / LANES;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int i = 0; i < (all + PANELS - 1) / PANELS * blocks; i++) {
+        int panel = i / blocks * PANELS, block = i % blocks;
+        step_some(
+            &lstm, panel * LANES, least(all - panel, PANELS), (int)((int64_t)batch * block / blocks),
+            (int)((int64_t)batch * (block + 1) / blocks)
+        );
+    }
+}
+
+/* As drawzoo_lstm_gradient, and d_values [B, K] = d_gates weight, which is laid out. */
+void drawzoo_step_gradient(
+    int threads, int batch, int units, int length, const float *active, const float *cell,
+    const float *next, const float *d_hidden, const float *d_next, const float *laid,
+    float *d_gates, float *d_cell, float *d_values
+) {
+    drawzoo_lstm_gradient(
+        threads, batch, units, active, cell, next, d_hidden, d_next, d_gates, d_cell
+    );
+    drawzoo_product(threads, batch, 4 * units, length, d_gates, laid, NULL, d_values);
+}
+
 /* All steps at once: a thread takes its images through all of them, where with a product of matrices
  * for each step all threads would wait for each other (after Diamos et al., 2016, Persistent RNNs).
  */
-
-/* Images, at most, that a thread takes through a step before the next: they stay in its caches. */
-#define BLOCK 60
 
 /* From hidden [B, U], `hidden_step` from one to the next, to output [B, T, U]; in cell [B, U] the
  * first becomes the last. joined [2, B, I + U] has inputs and hidden state of a step and the next. */
@@ -113,7 +184,7 @@ static void unroll_some(const struct unrolled *lstm, int t, int u, int panels, i
         for (int b = first; b < end; b += ROWS) {
             struct rows rows = {joined(lstm, t, b), both, 1};
             multiply(
-                end - b < ROWS ? end - b : ROWS, panels, shared ? inputs : both, rows, by, start,
+                least(end - b, ROWS), panels, shared ? inputs : both, rows, by, start,
                 gates[gate] + (b - first) * width, width
             );
         }
@@ -158,10 +229,8 @@ void drawzoo_unroll(
                     joined(&lstm, t, b), input + ((int64_t)t * batch + b) * inputs,
                     sizeof(float) * (size_t)inputs
                 );
-            for (int u = 0; u < units; u += PANELS * LANES) {
-                int panels = (units - u) / LANES < PANELS ? (units - u) / LANES : PANELS;
-                unroll_some(&lstm, t, u, panels, first, end);
-            }
+            for (int u = 0; u < units; u += PANELS * LANES)
+                unroll_some(&lstm, t, u, least((units - u) / LANES, PANELS), first, end);
         }
     }
 }

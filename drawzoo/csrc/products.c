@@ -1,11 +1,7 @@
 /* Products of matrices. A library's lay the weights out anew at each step of an LSTM, and split
  * small ones badly among threads. */
 
-#include <string.h>
-
 #include "products.h"
-
-INLINE int least(int a, int b) { return a < b ? a : b; }
 
 /* The panel of `count` columns of a matrix [K, N], so many numbers from row to row and from column
  * to column. */
@@ -33,43 +29,6 @@ void drawzoo_lay_out(
             length, least(columns - n, LANES), row_step, column_step,
             matrix + (int64_t)n * column_step, laid + (int64_t)n * length
         );
-}
-
-struct product {
-    int batch, length, columns;
-    struct rows values;
-    /* From one row to the eighth after it. */
-    int64_t eight;
-    const float *laid;
-    /* Of each column, or the same for each panel; null adds to what is there. */
-    const float *start;
-    int start_step;
-    float *out;
-};
-
-/* One of several parts, with as many tiles each. */
-static void multiply_part(struct product all, int part, int parts) {
-    int high = (all.batch + ROWS - 1) / ROWS, panels = (all.columns + LANES - 1) / LANES;
-    int64_t tiles = (int64_t)high * ((panels + PANELS - 1) / PANELS);
-    for (int64_t tile = tiles * part / parts; tile < tiles * (part + 1) / parts; tile++) {
-        int b = (int)(tile % high) * ROWS, panel = (int)(tile / high) * PANELS, n = panel * LANES;
-        int rows = least(all.batch - b, ROWS), width = least(panels - panel, PANELS);
-        const float *start = all.start ? all.start + n * all.start_step : NULL;
-        struct rows values = all.values;
-        values.first += b / LANES * all.eight + b % LANES * values.row;
-        struct panels by = {all.laid + (int64_t)n * all.length, (int64_t)LANES * all.length};
-        float *out = all.out + (int64_t)b * all.columns + n, last[ROWS * PANELS * LANES] = {0};
-        if (n + width * LANES <= all.columns) {
-            multiply(rows, width, all.length, values, by, start, out, all.columns);
-            continue;
-        }
-        size_t bytes = sizeof(float) * (size_t)(all.columns - n);
-        for (int i = 0; i < rows; i++)
-            memcpy(last + i * width * LANES, start ? start : out + i * all.columns, bytes);
-        multiply(rows, width, all.length, values, by, NULL, last, width * LANES);
-        for (int i = 0; i < rows; i++)
-            memcpy(out + i * all.columns, last + i * width * LANES, bytes);
-    }
 }
 
 /* out [B, N] = start [N], if there is one, + values [B, K] matrix [K, N], which is laid out. */
