@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import torch
 
+from drawzoo import kernels
 from drawzoo.model import Draw
 from drawzoo.training.config import RunConfig
 
@@ -56,6 +57,8 @@ def _has_compiler() -> bool:
 def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
     """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph."""
     if device.type != "cuda":
+        if not kernels.multiply_best():
+            return torch.compile(model)
         # It imports the compiler, which takes a second.
         from drawzoo.merging import MergedWeightGradients
 

@@ -27,6 +27,7 @@ from torch.nn import Parameter
 
 __all__ = [
     "lstm",
+    "multiply_best",
     "read",
     "step",
     "switched_off",
@@ -116,15 +117,21 @@ def take_gates(gates: Tensor, cell: Tensor) -> bool:
     return units >= LANES and gates.shape == (batch, 4 * units) and _takes(gates, cell)
 
 
-def take_steps(inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bias: Tensor) -> bool:
-    """Whether the kernels can take an LSTM through steps [T, B, I] better than the library can.
+def multiply_best() -> bool:
+    """Whether products of float32 matrices, where a weight is laid out once for many, are better
+    than the library's.
 
-    Their products are of vectors of eight: wider ones are the library's.
+    They are of vectors of eight: wider ones are the library's.
     """
+    return LIBRARY is not None and PROCESSOR == "AVX2"
+
+
+def take_steps(inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bias: Tensor) -> bool:
+    """Whether the kernels can take an LSTM through steps [T, B, I] better than the library can."""
     (_, batch, size), units = inputs.shape, cell.shape[-1]
     fits = hidden.shape == cell.shape == (batch, units) and bias.shape == (4 * units,)
     fits = fits and weight.shape == (4 * units, size + units) and units % LANES == 0
-    return fits and PROCESSOR == "AVX2" and _takes(inputs, hidden, cell, weight, bias)
+    return fits and multiply_best() and _takes(inputs, hidden, cell, weight, bias)
 
 
 def take_step(
@@ -137,7 +144,7 @@ def take_step(
     if drive is not None:
         fits = fits and drive.shape == (batch, 4 * units)
         tensors.append(drive)
-    return fits and PROCESSOR == "AVX2" and _takes(*tensors)
+    return fits and multiply_best() and _takes(*tensors)
 
 
 class _Windows(ctypes.Structure):
