@@ -11,6 +11,7 @@ import torch
 from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
 from torch._dynamo.backends.common import aot_autograd
 from torch._inductor.decomposition import select_decomp_table
+from torch._inductor.fx_passes.joint_graph import joint_graph_passes
 from torch.autograd import forward_ad
 from torch.library import opcheck
 
@@ -251,6 +252,7 @@ class TestProducts:
         x, noise = random(3, *model.config.image).round(), model.noise(3, 4)
 
         def merged(graph, inputs):
+            joint_graph_passes(graph)  # as inductor, which transposes nothing twice
             MergedWeightGradients()(graph.graph)
             graph.graph.lint()
             graph.recompile()
