@@ -83,21 +83,22 @@ INLINE float dot(const float *a, const float *b, int length) {
     return total(sum);
 }
 
-/* Within two units in the last place; NaN stays NaN. What is beyond 10^±26 stops there: it is
+/* Within one unit in the last place; NaN stays NaN. What is beyond 10^±26 stops there: it is
  * nothing or all beside 1, and far from denormal numbers, which are slow. */
 INLINE vector exponential(vector x) {
     x = between(-60.0f, x, 60.0f);
-    /* Adding 1.5 · 2²³ and taking it off again rounds to a whole number. */
-    vector n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    /* Adding 1.5 · 2²³ rounds to a whole number, whose bits are the last ones then. */
+    vector rounded = x * 1.44269504f + 12582912.0f, n = rounded - 12582912.0f;
     vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    vector p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = (p * r * r + r) + 1.0f;
-    return p * (vector)((__builtin_convertvector(n, integers) + 127) << 23);
+    /* Minimax, of (e^r - 1 - r) / r² up to log(2) / 2. */
+    vector p = 1.381454e-3f * r + 8.368745e-3f;
+    p = p * r + 4.166839e-2f;
+    p = p * r + 1.6666521e-1f;
+    p = p * r + 4.9999994e-1f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    /* Times 2ⁿ, which is added to the exponent. */
+    return (vector)((integers)p + ((integers)rounded << 23));
 }
 
 INLINE vector sigmoid(vector x) { return 1.0f / (1.0f + exponential(-x)); }
