@@ -79,7 +79,7 @@ def bench(
         "steps": config.steps,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else device,
         "threads": torch.get_num_threads(),
-        "kernels": kernels.LIBRARY is not None and where.type == "cpu",
+        "kernels": kernels.available() and where.type == "cpu",
         "compile": compile,
         "compile_s": round(compile_s, 2),
         "rounds": step.rounds,
