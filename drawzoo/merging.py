@@ -35,13 +35,15 @@ class MergedWeightGradients(CustomGraphPass):
         for product in graph.find_nodes(op="call_function", target=MM):
             if _is_gradient(product):
                 _translate(graph, product)
-        waiting: dict[tuple[Node, ...], Node] = {}
+        waiting: dict[Any, Node] = {}
         for gradient in graph.find_nodes(op="call_function", target=GRADIENT):
             while sums := _sums(gradient):
-                if sums not in waiting:
-                    waiting[sums] = gradient
+                # As text, since sizes may be symbols.
+                key = sums, str([matrices[0].meta["val"].shape for matrices in gradient.args])
+                if key not in waiting:
+                    waiting[key] = gradient
                     break
-                gradient = _merge(graph, waiting.pop(sums), gradient, sums)
+                gradient = _merge(graph, waiting.pop(key), gradient, sums)
 
     def uuid(self) -> Any:
         """For torch, which keeps compiled graphs, to know them from those of another pass."""
@@ -53,7 +55,8 @@ def _is_gradient(product: Node) -> bool:
     left, value = product.args[0], product.meta["val"]
     plain = value.dtype == torch.float32 and value.device.type == "cpu"
     added = len(product.users) == 1 and all(user.target == ADD for user in product.users)
-    return plain and added and isinstance(left, Node) and left.target == PERMUTE
+    turned = isinstance(left, Node) and left.target == PERMUTE and left.args[1] == [1, 0]
+    return bool(plain and added and turned)
 
 
 def _translate(graph: Graph, product: Node) -> None:

@@ -88,6 +88,25 @@ def of(window, dtype):
     )
 
 
+def merged(function):
+    """Compiled as in training, but for the code that inductor makes in the end."""
+
+    def backward(graph, inputs):
+        joint_graph_passes(graph)  # as inductor, which transposes nothing twice
+        MergedWeightGradients()(graph.graph)
+        graph.graph.lint()
+        graph.recompile()
+        return make_boxed_func(graph)
+
+    backend = aot_autograd(
+        fw_compiler=lambda graph, inputs: make_boxed_func(graph),
+        bw_compiler=backward,
+        partition_fn=min_cut_rematerialization_partition,
+        decompositions=select_decomp_table(),
+    )
+    return torch.compile(function, backend=backend)
+
+
 def whole_lstm(gates, cell):
     i, f, g, o = gates.chunk(4, dim=1)
     c = f.sigmoid() * cell + i.sigmoid() * g.tanh()
@@ -254,27 +273,13 @@ class TestProducts:
         model = drawzoo.build(msgspec.structs.replace(model_config("draw-mnist"), steps=4))
         x, noise = random(3, *model.config.image).round(), model.noise(3, 4)
 
-        def merged(graph, inputs):
-            joint_graph_passes(graph)  # as inductor, which transposes nothing twice
-            MergedWeightGradients()(graph.graph)
-            graph.graph.lint()
-            graph.recompile()
-            return make_boxed_func(graph)
-
-        backend = aot_autograd(
-            fw_compiler=lambda graph, inputs: make_boxed_func(graph),
-            bw_compiler=merged,
-            partition_fn=min_cut_rematerialization_partition,
-            decompositions=select_decomp_table(),
-        )
-
         def gradients(forward):
             model.zero_grad()
             terms = forward(x, noise)
             (terms.reconstruction.sum() + terms.kl.sum()).backward()
             return [p.grad for p in model.parameters()]
 
-        compiled = torch.compile(model, backend=backend)
+        compiled = merged(model)
         gradients(compiled)  # the first time all is traced
         names = []
 
@@ -292,6 +297,28 @@ class TestProducts:
         assert names.count("drawzoo_weight_gradient") == 6
         for one, other in zip(actual, gradients(model), strict=True):
             close(one, other.double())
+
+
+@needed
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
+@pytest.mark.parametrize("outputs", [1, 4])
+@pytest.mark.parametrize("bias", [False, True])
+def test_gradients_of_all_uses_of_a_layer(outputs, bias):
+    """Whatever else is added to them, and for batches of several sizes."""
+    layer, other = torch.nn.Linear(3, outputs, bias=bias), torch.nn.Linear(3, 4, bias=bias)
+    x = random(5, 3)
+
+    def uses():
+        parts = [x[:2], x, x.tanh(), x[1:3], x.t() @ x]
+        once = layer.weight.square().sum() + (layer.weight + other.weight).exp().sum()
+        return once + sum((layer(part) * other(part)).square().sum() for part in parts)
+
+    results = []
+    for function in (uses, merged(uses)):
+        leaves = [*layer.parameters(), *other.parameters()]
+        results.append(torch.autograd.grad(function(), leaves))
+    for expected, actual in zip(*results, strict=True):
+        close(actual, expected.double())
 
 
 def test_a_layer_without_bias():

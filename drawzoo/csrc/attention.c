@@ -235,20 +235,22 @@ static void gradient_one(
 
 /* patch [B, C, N, N] = F_Y image F_Xᵀ of each image [B, C, H, W]. */
 void drawzoo_read(
-    int threads, int batch, int channels, int height, int width, struct windows at, const float *image, float *patch
+    int threads, int batch, int channels, int height, int width, struct windows at,
+    const float *image, float *patch
 ) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int b = 0; b < batch; b++)
         read_one(
-            of(&at, b), at.size, channels, height, width, image + (int64_t)b * channels * height * width,
+            of(&at, b), at.size, channels, height, width,
+            image + (int64_t)b * channels * height * width,
             patch + (int64_t)b * channels * at.size * at.size
         );
 }
 
 /* image [B, C, H, W] = the sum over T in a row of F_Yᵀ patch F_X, patches [B · T, C, N, N]. */
 void drawzoo_write(
-    int threads, int batch, int channels, int height, int width, struct windows at, const float *patch, float *image,
-    int steps
+    int threads, int batch, int channels, int height, int width, struct windows at,
+    const float *patch, float *image, int steps
 ) {
     int pixels = channels * height * width;
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -257,7 +259,8 @@ void drawzoo_write(
         memset(out, 0, sizeof(float) * (size_t)pixels);
         for (int t = b * steps; t < (b + 1) * steps; t++)
             write_one(
-                of(&at, t), at.size, channels, height, width, patch + (int64_t)t * channels * at.size * at.size, out
+                of(&at, t), at.size, channels, height, width,
+                patch + (int64_t)t * channels * at.size * at.size, out
             );
     }
 }

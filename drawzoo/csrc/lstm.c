@@ -1,5 +1,7 @@
-/* The pointwise half of an LSTM, in one pass over the memory, and its gradients; and all steps of a
- * whole LSTM whose inputs are known beforehand. */
+/* The pointwise half of an LSTM, in one pass over the memory, a whole step of one, their gradients,
+ * and all steps of one whose inputs are known beforehand. */
+
+#include <string.h>
 
 #include "products.h"
 
@@ -130,10 +132,9 @@ void drawzoo_step(
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int i = 0; i < (all + PANELS - 1) / PANELS * blocks; i++) {
         int panel = i / blocks * PANELS, block = i % blocks;
-        step_some(
-            &lstm, panel * LANES, least(all - panel, PANELS), (int)((int64_t)batch * block / blocks),
-            (int)((int64_t)batch * (block + 1) / blocks)
-        );
+        int first = (int)((int64_t)batch * block / blocks);
+        int end = (int)((int64_t)batch * (block + 1) / blocks);
+        step_some(&lstm, panel * LANES, least(all - panel, PANELS), first, end);
     }
 }
 
@@ -146,15 +147,14 @@ void drawzoo_step_gradient(
     drawzoo_lstm_gradient(
         threads, batch, units, active, cell, next, d_hidden, d_next, d_gates, d_cell
     );
-    drawzoo_product(threads, batch, 4 * units, length, d_gates, laid, NULL, d_values);
+    drawzoo_product(threads, batch, 4 * units, length, d_gates, laid, d_values);
 }
 
-/* All steps at once: a thread takes its images through all of them, where with a product of matrices
- * for each step all threads would wait for each other (after Diamos et al., 2016, Persistent RNNs).
- */
+/* All steps at once: a thread takes its images through all of them, where with a product for each
+ * step all threads would wait for each other (after Diamos et al., 2016, Persistent RNNs). */
 
 /* From hidden [B, U], `hidden_step` from one to the next, to output [B, T, U]; in cell [B, U] the
- * first becomes the last. joined [2, B, I + U] has inputs and hidden state of a step and the next. */
+ * first becomes the last. joined [2, B, I + U] has inputs and state of a step and of the next. */
 struct unrolled {
     int batch, steps, inputs, units, hidden_step;
     const float *input, *hidden, *laid, *bias;
@@ -165,7 +165,7 @@ INLINE float *joined(const struct unrolled *lstm, int t, int b) {
     return lstm->joined + ((int64_t)(t % 2) * lstm->batch + b) * (lstm->inputs + lstm->units);
 }
 
-/* Step t of some panels of units from u on, of the images from `first` to `end`, a BLOCK at most. */
+/* Step t of some panels of units from u on, of images from `first` to `end`, a BLOCK at most. */
 static void unroll_some(const struct unrolled *lstm, int t, int u, int panels, int first, int end) {
     float gates[4][BLOCK * PANELS * LANES], same[PANELS * LANES];
     int inputs = lstm->inputs, units = lstm->units, both = inputs + units, width = panels * LANES;

@@ -1,6 +1,8 @@
 /* Products of matrices. A library's lay the weights out anew at each step of an LSTM, and split
  * small ones badly among threads. */
 
+#include <string.h>
+
 #include "products.h"
 
 /* The panel of `count` columns of a matrix [K, N], so many numbers from row to row and from column
@@ -31,15 +33,49 @@ void drawzoo_lay_out(
         );
 }
 
-/* out [B, N] = start [N], if there is one, + values [B, K] matrix [K, N], which is laid out. */
+/* out [B, N] = values [B, K] matrix [K, N], or added to what is there. */
+struct product {
+    int batch, length, columns;
+    struct rows values;
+    /* From one row to the eighth after it. */
+    int64_t eight;
+    const float *laid;
+    int adds;
+    float *out;
+};
+
+/* One of several parts, with as many tiles each. */
+static void multiply_part(struct product all, int part, int parts) {
+    const float zero[PANELS * LANES] = {0}, *start = all.adds ? NULL : zero;
+    int high = (all.batch + ROWS - 1) / ROWS, panels = (all.columns + LANES - 1) / LANES;
+    int64_t tiles = (int64_t)high * ((panels + PANELS - 1) / PANELS);
+    for (int64_t tile = tiles * part / parts; tile < tiles * (part + 1) / parts; tile++) {
+        int b = (int)(tile % high) * ROWS, panel = (int)(tile / high) * PANELS, n = panel * LANES;
+        int rows = least(all.batch - b, ROWS), width = least(panels - panel, PANELS);
+        struct rows values = all.values;
+        values.first += b / LANES * all.eight + b % LANES * values.row;
+        struct panels by = {all.laid + (int64_t)n * all.length, (int64_t)LANES * all.length};
+        float *out = all.out + (int64_t)b * all.columns + n, last[ROWS * PANELS * LANES] = {0};
+        if (n + width * LANES <= all.columns) {
+            multiply(rows, width, all.length, values, by, start, out, all.columns);
+            continue;
+        }
+        size_t bytes = sizeof(float) * (size_t)(all.columns - n);
+        for (int i = 0; all.adds && i < rows; i++)
+            memcpy(last + i * width * LANES, out + i * all.columns, bytes);
+        multiply(rows, width, all.length, values, by, NULL, last, width * LANES);
+        for (int i = 0; i < rows; i++)
+            memcpy(out + i * all.columns, last + i * width * LANES, bytes);
+    }
+}
+
+/* out [B, N] = values [B, K] matrix [K, N], which is laid out. */
 void drawzoo_product(
     int threads, int batch, int length, int columns, const float *values, const float *laid,
-    const float *start, float *out
+    float *out
 ) {
-    const float zero[PANELS * LANES] = {0};
     struct product product = {
-        batch, length, columns, {values, length, 1}, (int64_t)length * LANES, laid,
-        start ? start : zero, start ? 1 : 0, out
+        batch, length, columns, {values, length, 1}, (int64_t)length * LANES, laid, 0, out
     };
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int part = 0; part < threads; part++) multiply_part(product, part, threads);
@@ -60,13 +96,13 @@ INLINE void lay_out_pairs(
         );
 }
 
-/* weight [N, K] = the sum of outerᵀ inner over pairs of [B, N] and [B, K]; bias [N] = the sum of all
- * rows of outer. `some` pairs at a time are laid out in `laid`, the columns of both filled up. */
+/* weight [N, K] = the sum of outerᵀ inner over pairs of [B, N] and [B, K]; bias [N] = the sum of
+ * all rows of outer. `some` pairs at a time are laid out in `laid`, the columns of both filled up.
+ */
 void drawzoo_weight_gradient(
     int threads, int pairs, int some, int batch, int rows, int columns, const float *const *outer,
     const float *const *inner, float *laid, float *weight, float *bias
 ) {
-    const float zero[PANELS * LANES] = {0};
     memset(bias, 0, sizeof(float) * (size_t)rows);
 #pragma omp parallel num_threads(threads)
     for (int t = 0; t < pairs; t += some) {
@@ -87,7 +123,7 @@ void drawzoo_weight_gradient(
             struct product product = {
                 least(rows - n, CHUNK), length, columns,
                 {laid + (int64_t)n * length, 1, LANES}, (int64_t)length * LANES,
-                laid_inner, t ? NULL : zero, 0, weight + (int64_t)n * columns
+                laid_inner, t > 0, weight + (int64_t)n * columns
             };
             multiply_part(product, 0, 1);
         }

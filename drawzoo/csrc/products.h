@@ -3,7 +3,6 @@
 #pragma once
 
 #include <stddef.h>
-#include <string.h>
 
 #include "vectors.h"
 
@@ -66,46 +65,8 @@ static inline void multiply(
 #undef TILE
 }
 
-/* out [B, N] = start + values [B, K] matrix [K, N] */
-struct product {
-    int batch, length, columns;
-    struct rows values;
-    /* From one row to the eighth after it. */
-    int64_t eight;
-    const float *laid;
-    /* Of each column, or the same for each panel; null adds to what is there. */
-    const float *start;
-    int start_step;
-    float *out;
-};
-
-/* One of several parts, with as many tiles each. */
-static inline void multiply_part(struct product all, int part, int parts) {
-    int high = (all.batch + ROWS - 1) / ROWS, panels = (all.columns + LANES - 1) / LANES;
-    int64_t tiles = (int64_t)high * ((panels + PANELS - 1) / PANELS);
-    for (int64_t tile = tiles * part / parts; tile < tiles * (part + 1) / parts; tile++) {
-        int b = (int)(tile % high) * ROWS, panel = (int)(tile / high) * PANELS, n = panel * LANES;
-        int rows = least(all.batch - b, ROWS), width = least(panels - panel, PANELS);
-        const float *start = all.start ? all.start + n * all.start_step : NULL;
-        struct rows values = all.values;
-        values.first += b / LANES * all.eight + b % LANES * values.row;
-        struct panels by = {all.laid + (int64_t)n * all.length, (int64_t)LANES * all.length};
-        float *out = all.out + (int64_t)b * all.columns + n, last[ROWS * PANELS * LANES] = {0};
-        if (n + width * LANES <= all.columns) {
-            multiply(rows, width, all.length, values, by, start, out, all.columns);
-            continue;
-        }
-        size_t bytes = sizeof(float) * (size_t)(all.columns - n);
-        for (int i = 0; i < rows; i++)
-            memcpy(last + i * width * LANES, start ? start : out + i * all.columns, bytes);
-        multiply(rows, width, all.length, values, by, NULL, last, width * LANES);
-        for (int i = 0; i < rows; i++)
-            memcpy(out + i * all.columns, last + i * width * LANES, bytes);
-    }
-}
-
 /* In products.c. */
 void drawzoo_product(
     int threads, int batch, int length, int columns, const float *values, const float *laid,
-    const float *start, float *out
+    float *out
 );

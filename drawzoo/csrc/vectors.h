@@ -24,7 +24,7 @@ INLINE vector all(float v) { return (vector){v, v, v, v, v, v, v, v}; }
 /* sum += a b */
 INLINE void add_product(vector *sum, vector a, vector b) {
 #ifdef __FMA__
-    /* Of the instruction's three forms this one leaves the sum where it is. Compilers choose others,
+    /* Of the instruction's three forms this one leaves the sum where it is. Compilers choose others
      * and move the sums of a loop from register to register, which takes a fifth of its time. */
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(*sum) : "x"(a), "x"(b));
 #else
@@ -40,21 +40,20 @@ INLINE vector where(integers mask, vector yes, vector no) {
 INLINE void transpose(const float *from, int64_t step, float *to) {
 #ifdef __AVX__
     /* As in `between`. Numbers of two rows in turns, then of four, then of all eight. */
-    vector rows[LANES], pairs[LANES];
-    for (int i = 0; i < LANES; i++) rows[i] = load(from + i * step);
+    vector a[LANES], b[LANES];
+    for (int i = 0; i < LANES; i++) a[i] = load(from + i * step);
     for (int i = 0; i < LANES; i += 4)
-        for (int j = 0; j < 2; j++) {
-            pairs[i + j] = __builtin_ia32_unpcklps256(rows[i + j], rows[i + j + 2]);
-            pairs[i + j + 2] = __builtin_ia32_unpckhps256(rows[i + j], rows[i + j + 2]);
+        for (int j = i; j < i + 2; j++) {
+            b[j] = __builtin_ia32_unpcklps256(a[j], a[j + 2]);
+            b[j + 2] = __builtin_ia32_unpckhps256(a[j], a[j + 2]);
         }
-    for (int i = 0; i < LANES; i += 4)
-        for (int j = 0; j < 2; j++) {
-            rows[i + 2 * j] = __builtin_ia32_unpcklps256(pairs[i + 2 * j], pairs[i + 2 * j + 1]);
-            rows[i + 2 * j + 1] = __builtin_ia32_unpckhps256(pairs[i + 2 * j], pairs[i + 2 * j + 1]);
-        }
+    for (int i = 0; i < LANES; i += 2) {
+        a[i] = __builtin_ia32_unpcklps256(b[i], b[i + 1]);
+        a[i + 1] = __builtin_ia32_unpckhps256(b[i], b[i + 1]);
+    }
     for (int i = 0; i < 4; i++) {
-        store(to + i * LANES, __builtin_ia32_vperm2f128_ps256(rows[i], rows[i + 4], 0x20));
-        store(to + (i + 4) * LANES, __builtin_ia32_vperm2f128_ps256(rows[i], rows[i + 4], 0x31));
+        store(to + i * LANES, __builtin_ia32_vperm2f128_ps256(a[i], a[i + 4], 0x20));
+        store(to + (i + 4) * LANES, __builtin_ia32_vperm2f128_ps256(a[i], a[i + 4], 0x31));
     }
 #else
     for (int i = 0; i < LANES; i++)
