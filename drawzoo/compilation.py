@@ -22,10 +22,11 @@ __all__ = ["Choice", "compile_sampling", "compile_training", "pays"]
 
 Choice = Literal["auto", "yes", "no"]
 
-COST_S = 4.0
+COST_S = 7.4
 """Seconds to compile one step of drawing, both passes, measured with T = 10 on two cores."""
-SAVED_S = 20e-6
-"""Seconds saved for each image and step of drawing, measured with `draw-mnist` on two cores."""
+SAVED_S = 66e-6
+"""Seconds saved for each image and step of drawing, measured with `draw-mnist` in the same minutes:
+on a faster machine both are less."""
 MARGIN = 2.0
 """It must save this many times what it costs: slower machines compile more slowly, too."""
 

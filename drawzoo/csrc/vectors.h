@@ -82,8 +82,8 @@ INLINE float dot(const float *a, const float *b, int length) {
     return total(sum);
 }
 
-/* Within one unit in the last place; NaN stays NaN. What is beyond 10^±26 stops there: it is
- * nothing or all beside 1, and far from denormal numbers, which are slow. */
+/* Within one unit in the last place; NaN, as arithmetic makes it, stays so. What is beyond 10^±26
+ * stops there: it is nothing or all beside 1, and far from denormal numbers, which are slow. */
 INLINE vector exponential(vector x) {
     x = between(-60.0f, x, 60.0f);
     /* Adding 1.5 · 2²³ rounds to a whole number, whose bits are the last ones then. */
