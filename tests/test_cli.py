@@ -74,7 +74,8 @@ class TestStartUp:
         assert process.wait(60) == 0
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
-    def test_output_that_cannot_be_written(self):
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    def test_output_that_cannot_be_written(self, unbuffered):
         with open("/dev/full", "w") as full:  # noqa: PTH123
             process = subprocess.run(
                 [sys.executable, "-m", "drawzoo", "list"],
@@ -82,6 +83,7 @@ class TestStartUp:
                 stderr=subprocess.PIPE,
                 text=True,
                 timeout=60,
+                env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             )
         assert process.returncode not in (0, 1)
         assert process.stderr.startswith("Error: ") and process.stderr.count("\n") == 1

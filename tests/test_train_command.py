@@ -219,7 +219,7 @@ for _ in range(5):
     os.kill(child, signal.SIGKILL)
     assert end(child) in (-signal.SIGKILL, 0)
     checkpoint = read_checkpoint(folder / "killed")
-    print(checkpoint.step if checkpoint else 0)
+    print(checkpoint.step if checkpoint else 0, flush=True)  # or the next child prints it, too
 assert end(start("--resume", "--out", str(folder / "killed"))) == 0
 """
 

@@ -99,15 +99,24 @@ def main(args: list[str] | None = None) -> None:
         code = 0 if gone else error.code
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does: nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         code = _fail(f"{where}{error.strerror or error}", OutputError.exit_code)
     except Exception as error:
         what = " ".join(str(error).split())
         code = _fail(f"unexpected {type(error).__name__}: {what} (DRAWZOO_DEBUG=1 shows where)", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Sends to nowhere what standard output cannot take, or Python would try again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(line: str, code: int) -> int:
