@@ -60,6 +60,20 @@ class TestStartUp:
         code, out, err = invoke(name, "--help")
         assert code == 0 and err == "" and f"drawzoo {name}" in out
 
+    @pytest.mark.parametrize(
+        ("args", "example"),
+        [
+            (("sample",), "sample --num 16 --out digits.png"),
+            (("train",), "train draw-mnist --epochs 20 --out runs/draw"),
+            (("reconstruct",), "reconstruct draw-mnist my-seven.jpg my-two.png --gif drawing.gif"),
+            (("encode",), "encode draw-mnist --num 100 --out codes.safetensors"),
+            (("analyze", "parameters"), "analyze parameters draw-mnist"),
+        ],
+    )
+    def test_examples_of_the_help_can_be_copied(self, invoke, args, example):
+        _, out, _ = invoke(*args, "--help")
+        assert f"\n  drawzoo {example}\n" in out
+
     @pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",)])
     def test_broken_pipe_is_quiet(self, args):
         process = subprocess.Popen(

@@ -290,7 +290,7 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
 @out_option("parameters.png")
 @json_option
 def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: bool) -> None:
-    r"""Shows where the parameters of each MODEL are: their number, size and singular values.
+    """Shows where the parameters of each MODEL are: their number, size and singular values.
 
     \b
     drawzoo analyze parameters draw-mnist

@@ -39,7 +39,7 @@ def command(
     gif: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Draws your own images again, step by step, and measures the bound of each.
+    """Draws your own images again, step by step, and measures the bound of each.
 
     An IMAGE is a file, or the number of an image of --dataset. Files may have any size, colours,
     and a light or dark ground. The transform strokes takes what stands out from the border as

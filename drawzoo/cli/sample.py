@@ -51,7 +51,7 @@ def command(
     compile: bool,
     device: str,
 ) -> None:
-    r"""Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
+    """Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
 
     The same seed gives the same drawings; fewer --steps give an earlier stage of them. An --out
     without a suffix, or a folder that is there, gets them in shards of 10,000, as pixels from 0 to

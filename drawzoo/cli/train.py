@@ -63,7 +63,7 @@ def command(
     checkpoint_steps: int,
     tensorboard: bool,
 ) -> None:
-    r"""Trains a model: a registered one, or that of a config.json.
+    """Trains a model: a registered one, or that of a config.json.
 
     The folder --out gets the weights (config.json and model.safetensors, to be used as
     local-dir:OUT), the log (log.jsonl) and the checkpoint. Ctrl-C saves; --resume goes on, and
