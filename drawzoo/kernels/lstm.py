@@ -109,23 +109,17 @@ def _step(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `_lstm`, from the weight, which the gradient needs, and the same laid out."""
     tensors = [None if t is None else t.contiguous() for t in (values, laid, bias, drive, cell)]
-    hidden, following, active = _stepped(values, cell, weight, bias, drive, laid, learns)
+    hidden, following, active = _stepped(values, cell, learns)
     kept = active if learns else None
     call("drawzoo_step", *cell.shape, values.shape[1], *tensors, kept, following, hidden)
     return hidden, following, active
 
 
-def _stepped(
-    values: Tensor,
-    cell: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    drive: Tensor | None,
-    laid: Tensor,
-    learns: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _stepped(values: Tensor, cell: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *_, learns = others
+    batch, units = cell.shape
     hidden, following = cell.new_empty(cell.shape), cell.new_empty(cell.shape)
-    return hidden, following, cell.new_empty(cell.shape[0] if learns else 0, 4 * cell.shape[1])
+    return hidden, following, cell.new_empty(batch if learns else 0, 4 * units)
 
 
 def _step_gradient(
