@@ -119,8 +119,8 @@ def _gradients(
     image: Tensor, patch: Tensor, of_image: bool, of_patch: bool, *window: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     return (
-        image.new_empty(image.shape if of_image else 0),
-        patch.new_empty(patch.shape if of_patch else 0),
+        image.new_empty(*(image.shape if of_image else (0,))),
+        patch.new_empty(*(patch.shape if of_patch else (0,))),
         patch.new_empty(4, patch.shape[0]),
     )
 

@@ -125,8 +125,8 @@ class Kernel:
     Arguments:
         function: Calls the library; its name is the operator's.
         fake: The same without data.
-        save: What to keep for the gradient, as `torch.library.register_autograd` has it.
-        derive: The gradient, likewise; without one, asking for it is an error.
+        save: What to keep for the gradient, as `setup_context` of `torch.autograd.Function`.
+        derive: The gradient, as its `backward`; without one, asking for it is an error.
     """
 
     def __init__(
@@ -136,24 +136,29 @@ class Kernel:
         save: Callable[..., None] = _save_nothing,
         derive: Callable[..., Any] = _refuse,
     ) -> None:
-        # Not by `custom_op`, whose checks at every call take as long as a small kernel.
+        # Not by `custom_op`, whose checks at every call take as long as a small kernel. Nor does
+        # the operator know of its gradient, which would take as long again: `_derived` does.
         name = function.__name__.strip("_")
         schema = torch.library.infer_schema(function, mutates_args=())
         tags = (torch.Tag.pt2_compliant_tag,)
         OPERATORS.define(name + schema, tags=tags)  # type: ignore[no-untyped-call]
         OPERATORS.impl(name, function, "CPU")  # type: ignore[no-untyped-call]
-        self.operator = getattr(getattr(torch.ops, SPACE), name).default
-        torch.library.register_fake(self.operator, fake, lib=OPERATORS)
-        torch.library.register_autograd(self.operator, derive, setup_context=save, lib=OPERATORS)
-        parts = {"forward": function, "setup_context": save, "backward": derive}
+        OPERATORS.impl(name, torch.library.fallthrough_kernel, "Autograd")  # type: ignore[no-untyped-call]
+        self.operator = operator = getattr(getattr(torch.ops, SPACE), name).default
+        torch.library.register_fake(operator, fake, lib=OPERATORS)
+
+        # Dynamo takes no method for it.
+        def compute(*arguments: Any) -> Any:
+            first = arguments[0][0] if isinstance(arguments[0], list) else arguments[0]
+            traced = torch.compiler.is_compiling() or type(first) not in (Tensor, Parameter)
+            return (operator if traced else function)(*arguments)
+
+        parts = {"forward": compute, "setup_context": save, "backward": derive}
         members = {key: staticmethod(part) for key, part in parts.items()}
-        direct = type("Direct", (torch.autograd.Function,), members)
-        self._function, self._derived = function, direct.apply  # type: ignore[attr-defined]
+        self._compute, self._derived = compute, type("Derived", (torch.autograd.Function,), members)
 
     def __call__(self, *arguments: Any) -> Any:
         """Of tensors, the first argument or in it; without gradients if they are disabled."""
-        first = arguments[0][0] if isinstance(arguments[0], list) else arguments[0]
-        if torch.compiler.is_compiling() or type(first) not in (Tensor, Parameter):
-            return self.operator(*arguments)
-        call = self._derived if torch.is_grad_enabled() else self._function
-        return call(*arguments)
+        if torch.is_grad_enabled():
+            return self._derived.apply(*arguments)  # type: ignore[attr-defined]
+        return self._compute(*arguments)

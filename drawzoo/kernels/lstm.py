@@ -58,12 +58,12 @@ def _lstm_gradient(
 
 
 def _states(gates: Tensor, cell: Tensor, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
-    hidden, following = cell.new_empty(cell.shape), cell.new_empty(cell.shape)
-    return hidden, following, gates.new_empty(gates.shape if learns else 0)
+    hidden, following = cell.new_empty(*cell.shape), cell.new_empty(*cell.shape)
+    return hidden, following, gates.new_empty(*(gates.shape if learns else (0,)))
 
 
 def _lstm_gradients(active: Tensor, cell: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-    return active.new_empty(active.shape), cell.new_empty(cell.shape)
+    return active.new_empty(*active.shape), cell.new_empty(*cell.shape)
 
 
 def _save_lstm(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -118,7 +118,7 @@ def _step(
 def _stepped(values: Tensor, cell: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
     *_, learns = others
     batch, units = cell.shape
-    hidden, following = cell.new_empty(cell.shape), cell.new_empty(cell.shape)
+    hidden, following = cell.new_empty(*cell.shape), cell.new_empty(*cell.shape)
     return hidden, following, cell.new_empty(batch if learns else 0, 4 * units)
 
 
@@ -154,9 +154,10 @@ def _save_step(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) ->
 def _step_backward(
     ctx: Any, d_hidden: Tensor | None, d_following: Tensor | None, _: None
 ) -> tuple[Tensor | None, ...]:
-    values, weight, *states = ctx.saved_tensors
-    states += _gradients_of_state(states[1], d_hidden, d_following)
-    d_gates, d_cell, d_values = step_gradient(*states, lay_out(weight), weight.shape[1])
+    values, weight, active, cell, following = ctx.saved_tensors
+    gradients = _gradients_of_state(cell, d_hidden, d_following)
+    laid, columns = lay_out(weight), weight.shape[1]
+    d_gates, d_cell, d_values = step_gradient(active, cell, following, *gradients, laid, columns)
     d_weight, d_bias = weight_gradient([d_gates], [values])
     d_drive = d_gates if ctx.driven else None
     return d_values, d_cell, d_weight, d_bias, d_drive, None, None
@@ -211,7 +212,7 @@ def _unrolled(
     inputs: Tensor, hidden: Tensor, cell: Tensor, *parameters: Tensor
 ) -> tuple[Tensor, Tensor]:
     steps, batch, _ = inputs.shape
-    return cell.new_empty(batch, steps, cell.shape[1]), cell.new_empty(cell.shape)
+    return cell.new_empty(batch, steps, cell.shape[1]), cell.new_empty(*cell.shape)
 
 
 unroll = Kernel(_unroll, _unrolled)
