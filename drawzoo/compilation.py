@@ -22,9 +22,9 @@ __all__ = ["Choice", "compile_sampling", "compile_training", "pays"]
 
 Choice = Literal["auto", "yes", "no"]
 
-COST_S = 7.4
+COST_S = 7.5
 """Seconds to compile one step of drawing, both passes, measured with T = 10 on two cores."""
-SAVED_S = 66e-6
+SAVED_S = 53e-6
 """Seconds saved for each image and step of drawing, measured with `draw-mnist` in the same minutes:
 on a faster machine both are less."""
 MARGIN = 2.0
