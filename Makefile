@@ -13,11 +13,12 @@ demo: $(VENV)/installed
 	@echo "The digits: $(abspath $(OUT)/digits.png)"
 	@echo "How they were drawn: $(abspath $(OUT)/drawing.gif)"
 
+# A process for each core; one that is done takes tests of the others.
 test: $(VENV)/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist worksteal
 
 slow: $(VENV)/installed
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --timeout 1200
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

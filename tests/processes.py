@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -34,9 +35,15 @@ def start(size, folder, *args):
 
 
 def finish(group, folder):
-    """Waits for them: the exit code, the lines on stdout and the text on stderr of each."""
+    """Waits for them: the exit code, the lines on stdout and the text on stderr of each.
+
+    What has not ended after a minute and a half is killed, so its exit code is -9.
+    """
+    deadline = time.monotonic() + 90
     for process in group:
-        process.join(300)
+        process.join(max(0, deadline - time.monotonic()))
+        process.kill()
+        process.join()
     return [
         (
             process.exitcode,

@@ -68,9 +68,7 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint(config, tmp_path):
     step = read_checkpoint(out).step
     alone = start(1, tmp_path / "alone", "train", "--resume", "--out", out)
     said = tmp_path / "alone" / "0.err"
-    while not said.exists() or f"step {step} of" not in said.read_text():
-        assert alone[0].is_alive()
-        time.sleep(0.05)
+    wait(lambda: said.exists() and f"step {step} of" in said.read_text(), alone)
     alone[0].terminate()
     [(code, _, err)] = finish(alone, tmp_path / "alone")
     assert code == 130, err
@@ -88,10 +86,16 @@ def test_a_signal_to_one_stops_all(config, tmp_path):
     assert f"stopped and saved at step {read_checkpoint(out).step} of" in err
 
 
-def wait_for_step(out, step, group):
-    while not (out / CHECKPOINT).exists() or read_checkpoint(out).step < step:
+def wait(condition, group):
+    deadline = time.monotonic() + 60
+    while not condition():
         assert all(process.is_alive() for process in group)
+        assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def wait_for_step(out, step, group):
+    wait(lambda: (out / CHECKPOINT).exists() and read_checkpoint(out).step >= step, group)
 
 
 def test_evaluation_and_shards_are_those_of_one(tiny, tmp_path):

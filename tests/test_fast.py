@@ -8,6 +8,7 @@ import drawzoo
 from drawzoo.attention import Window, filterbank, filterbanks
 from drawzoo.compilation import compile_sampling, pays
 from drawzoo.config import ComponentConfig, ModelConfig, override
+from drawzoo.folder import read_config
 from drawzoo.hub import shipped
 from drawzoo.manifest import manifest
 from drawzoo.model import Draw
@@ -16,6 +17,16 @@ from drawzoo.weights import read_model
 from drawzoo.zoo import build
 
 NAMES = sorted(manifest())
+
+
+def architectures():
+    """A shipped model of each architecture: those with the same components compile alike."""
+    by_parts = {}
+    for name in NAMES:
+        config = read_config(shipped(name))
+        parts = (config.reader.name, config.encoder.name, config.writer.name)
+        by_parts.setdefault(parts, name)
+    return sorted(by_parts.values())
 
 
 def outcome(model, function=None, batch=3, steps=None):
@@ -44,8 +55,8 @@ def assert_same(actual, expected, **tolerance):
             torch.testing.assert_close(actual[name] / scale, value / scale, msg=name, **tolerance)
 
 
-@pytest.mark.parametrize("name", NAMES)
 class TestShipped:
+    @pytest.mark.parametrize("name", architectures())
     def test_compiled(self, name):
         """Bound and gradients; two steps are enough to see."""
         torch.compiler.reset()  # after eight graphs torch would go on eagerly
@@ -56,12 +67,14 @@ class TestShipped:
         assert_same(outcome(model, compiled, steps=2), expected, rtol=1e-4, atol=1e-4)
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("name", NAMES)
     def test_compiled_for_this_machine(self, name):
         model = read_model(shipped(name))
         expected = outcome(model)
         assert_same(outcome(model, torch.compile(model)), expected, rtol=1e-3, atol=1e-3)
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("name", NAMES)
     def test_compiled_sampling(self, name):
         model = drawzoo.load(name)
         expected = model.sample(150, generator=torch.Generator().manual_seed(3))

@@ -180,62 +180,65 @@ class TestCommand:
         assert words == ["drawzoo", "train", "--resume", "--out", str(folder)]
 
 
-# One process imports torch; each run is a child of it, with a command line of its own.
+# One process imports torch; each run is a child of it, with a command line of its own. A child
+# kills itself at the n-th time that it opens, renames or removes a file of the run's folder: the
+# moment does not depend on how fast the machine is, and lies between the bytes of a file and its
+# name as often as not.
 KILLER = """
-import os, random, signal, sys, time
+import os, signal, sys
 from pathlib import Path
 from drawzoo.cli import main
 from drawzoo.training.checkpoint import read_checkpoint
 
 folder, steps, args = Path(sys.argv[1]), ["--max-steps", sys.argv[2]], sys.argv[3:]
+killed = folder / "killed"
 
-def start(*more):
+def kill_at(moment):
+    seen = 0
+    def hook(event, arguments):
+        nonlocal seen
+        if event in ("open", "os.rename", "os.remove") and str(killed) in str(arguments[0]):
+            seen += 1
+            if seen == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+def run(*more, moment=None):
     child = os.fork()
     if child == 0:
+        if moment is not None:
+            kill_at(moment)
         main(["train", *args, *steps, *more])
-    return child
-
-def size():
-    log = folder / "killed" / "log.jsonl"
-    return log.stat().st_size if log.exists() else 0
-
-def end(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-try:  # What is slow the first time.
-    main(["train", *args, "--max-steps", "1", "--out", str(folder / "first")])
-except SystemExit as done:
-    assert done.code == 0
-began = time.monotonic()
-assert end(start("--out", str(folder / "whole"))) == 0
-took = time.monotonic() - began
-chance = random.Random(0)
-for _ in range(5):
-    before = size()
-    child = start("--resume", "--out", str(folder / "killed"))
-    while size() == before:
-        time.sleep(0.001)
-    time.sleep(chance.uniform(0, 0.1) * took)
-    os.kill(child, signal.SIGKILL)
-    assert end(child) in (-signal.SIGKILL, 0)
-    checkpoint = read_checkpoint(folder / "killed")
-    print(checkpoint.step if checkpoint else 0, flush=True)  # or the next child prints it, too
-assert end(start("--resume", "--out", str(folder / "killed"))) == 0
+assert run("--out", str(folder / "whole")) == 0
+for moment in map(int, os.environ["MOMENTS"].split()):
+    code = run("--resume", "--out", str(killed), moment=moment)
+    checkpoint = read_checkpoint(killed)
+    # Unless it is flushed, the next child prints it, too.
+    print(code, checkpoint.step if checkpoint else 0, flush=True)
+assert run("--resume", "--out", str(killed)) == 0
 """
+EARLY, LATE, NEVER = (1, 2, 3, 5, 8), (20, 31, 42), (10**6,)
+"""Before the first checkpoint, between checkpoints, and a run that ends before it is killed."""
 
 
 def test_resume_is_exact_after_kills(tmp_path):
     args = [*TestCommand.tiny, "--set", "ema_decay=0.9", "--checkpoint-steps", "3"]
+    moments = " ".join(map(str, (*EARLY, *LATE, *NEVER)))
     result = subprocess.run(
         [sys.executable, "-c", KILLER, str(tmp_path), "60", *args],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=100,
         # Threads of OpenMP do not survive a fork.
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MOMENTS": moments},
     )
     assert result.returncode == 0, result.stderr
-    steps = [int(line) for line in result.stdout.split()]
+    codes, steps = zip(
+        *(map(int, line.split()) for line in result.stdout.splitlines()), strict=True
+    )
+    assert codes[0] == -signal.SIGKILL and codes[-1] == 0 and set(codes) == {0, -signal.SIGKILL}
     assert steps == sorted(steps)
     assert any(0 < step < 60 for step in steps), steps
     whole, killed = tmp_path / "whole", tmp_path / "killed"
