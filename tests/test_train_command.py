@@ -235,9 +235,8 @@ def test_resume_is_exact_after_kills(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1", "MOMENTS": moments},
     )
     assert result.returncode == 0, result.stderr
-    codes, steps = zip(
-        *(map(int, line.split()) for line in result.stdout.splitlines()), strict=True
-    )
+    lines = [map(int, line.split()) for line in result.stdout.splitlines()]
+    codes, steps = map(list, zip(*lines, strict=True))
     assert codes[0] == -signal.SIGKILL and codes[-1] == 0 and set(codes) == {0, -signal.SIGKILL}
     assert steps == sorted(steps)
     assert any(0 < step < 60 for step in steps), steps
