@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -42,10 +43,16 @@ StepCount = Annotated[int, msgspec.Meta(ge=1, le=4_096)]
 NAME = r"^[a-z0-9][a-z0-9_-]*\Z"
 """The names of variants, datasets and components: lower-case letters, digits, - and _."""
 
+DISTRIBUTION = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+"""The names of distributions."""
+
+_NAMES = {
+    NAME: "lower-case letters, digits, - and _",
+    DISTRIBUTION: "letters, digits, ., - and _",
+}
+
 Name = Annotated[str, msgspec.Meta(pattern=NAME, max_length=100)]
-DistributionName = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=100)
-]
+DistributionName = Annotated[str, msgspec.Meta(pattern=DISTRIBUTION, max_length=100)]
 
 C = TypeVar("C", bound="Config")
 
@@ -158,8 +165,10 @@ def convert(data: Any, kind: type[C], where: str = "configuration") -> C:
         reason = (
             " ".join(str(error).split()).replace("`", "").replace("$.", "").replace(" - at $", "")
         )
+        for pattern, words in _NAMES.items():
+            reason = reason.replace(f"matching regex {pattern!r}", f"of {words}")
         unknown = re.search(r"unknown field (\S+)", reason)
-        hint = nearest(unknown[1], _keys(kind)) if unknown else ""
+        hint = nearest(unknown[1], _keys(kind)) if unknown else _choices(reason, kind)
         raise ConfigError(f"{where}: {reason}{hint}") from None
 
 
@@ -201,6 +210,16 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
         raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} is there twice")
+
+
+def _choices(reason: str, kind: type[Config]) -> str:
+    """What a field that is a choice may be, if a value of its is refused for not being one."""
+    place = re.fullmatch(r"Invalid enum value .* - at (\S+)", reason)
+    node: Any = kind
+    for part in place[1].split(".") if place else ():
+        node = typing.get_type_hints(node).get(part) if hasattr(node, "__annotations__") else None
+    values = typing.get_args(node) if typing.get_origin(node) is Literal else ()
+    return f"; choose {' or '.join(map(str, values))}" if values else ""
 
 
 def _keys(kind: type[Config]) -> set[str]:

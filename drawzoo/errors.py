@@ -22,12 +22,31 @@ __all__ = [
     "WeightsError",
     "nearest",
     "one_line",
+    "short",
 ]
+
+
+MAX_LINE = 300
+"""Characters of a message."""
 
 
 def one_line(message: str) -> str:
     """A message as one printable line: parts of it may come from a stranger's file."""
     return "".join(c if c.isprintable() else " " for c in message)
+
+
+def short(line: str) -> str:
+    """A line of at most `MAX_LINE` characters: the middle goes, as the long values are there.
+
+    The thing and the reason come first, the next step last.
+
+    Example:
+        >>> short("x" * 1000)[198:203]
+        'x … x'
+    """
+    if len(line) <= MAX_LINE:
+        return line
+    return f"{line[: MAX_LINE - 100 - 1]} … {line[-(100 - 2) :]}"
 
 
 class DrawzooError(Exception):

@@ -7,6 +7,7 @@ Data goes to stdout, talk to stderr. Errors are one line; their exit codes are i
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from drawzoo import __version__
-from drawzoo.errors import DrawzooError, OutputError, nearest, one_line
+from drawzoo.errors import DrawzooError, OutputError, nearest, one_line, short
 
 __all__ = ["cli", "main"]
 
@@ -80,10 +81,14 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> None:
     """Runs the command line, and turns every error into one line and an exit code."""
     warnings.showwarning = _warn
+    _ready_output()
     stdout = sys.stdout
     try:
         code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "drawzoo"
         code = _fail(f"{error.format_message()} (see: {command} --help)", error.exit_code)
@@ -114,6 +119,16 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _ready_output() -> None:
+    """Makes the two streams safe to write to: there, and deaf to characters they cannot encode."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def _drop_output() -> None:
     """Sends to nowhere what standard output cannot take, or Python would try again at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,9 +137,9 @@ def _drop_output() -> None:
 def _fail(line: str, code: int) -> int:
     if os.environ.get("DRAWZOO_DEBUG"):
         traceback.print_exc()
-    click.echo(f"Error: {one_line(line)}", err=True)
+    click.echo(short(f"Error: {one_line(line)}"), err=True)
     return code
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Note: {message}", err=True)
+    click.echo(short(f"Note: {one_line(str(message))}"), err=True)

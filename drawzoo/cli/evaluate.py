@@ -104,7 +104,7 @@ def command(
             if not processes.leads:
                 continue
             if as_json:
-                click.echo(json.dumps(facts(figure), ensure_ascii=False, separators=(",", ":")))
+                click.echo(json.dumps(facts(figure), separators=(",", ":")))
             else:
                 click.echo(f"{name}: {summary(figure)}")
 

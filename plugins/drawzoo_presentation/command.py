@@ -53,7 +53,7 @@ def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -
     if measure:
         figures, problems = _measured(figures, data)
     if as_json:
-        click.echo(json.dumps(plain(figures), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plain(figures), indent=2))
     elif as_markdown:
         click.echo(markdown(figures), nl=False)
     else:
