@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import IO
 
 from drawzoo.errors import OutputError
 
-__all__ = ["check_writable", "locked", "open_atomic", "write_atomic"]
+__all__ = ["check_writable", "locked", "open_atomic", "sweep", "waiting_lock", "write_atomic"]
+
+PART = ".part"
+"""How the names of files end that are not complete yet."""
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 
 
 @contextlib.contextmanager
@@ -23,27 +29,27 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OutputError: If it cannot be written; `path` is then as it was.
     """
+    if "\0" in str(path):
+        raise OutputError(f"cannot write {str(path)!r}: a name cannot hold NUL; choose another")
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             with path.open("wb") as file:
                 yield file
             return
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
+        # Unlike mkstemp's private files, a file that is as open as the user's umask says.
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666)
     except OSError as error:
         raise _failed(path, error) from error
     try:
-        # mkstemp makes private files; these are as open as any other.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(descriptor, 0o666 & ~umask)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         if isinstance(error, OSError):
             raise _failed(path, error) from error
         raise
@@ -55,11 +61,19 @@ def write_atomic(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def sweep(folder: Path) -> None:
+    """Removes the incomplete files that a killed process left; no other may be writing there."""
+    for left in folder.glob(f".*{PART}"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes that ask for it out of a folder; the system lets go if this one dies.
 
-    The empty file `.lock` stays behind.
+    Incomplete files that a killed process left in the folder are removed. The empty file `.lock`
+    stays behind.
 
     Raises:
         OutputError: If another process has it, or it cannot be written.
@@ -80,9 +94,26 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder} is on a file system that knows no locks; choose another folder"
         ) from None
     try:
+        sweep(folder)
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Lets one process at a time change a file, the others wait for a minute at most.
+
+    Raises:
+        OutputError: If another process keeps the lock, or the lock cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=60):
+            yield
+    except Timeout:
+        raise OutputError(f"another process is changing {path}; try again") from None
 
 
 def check_writable(path: Path) -> None:

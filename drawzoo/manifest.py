@@ -16,7 +16,7 @@ import msgspec
 from drawzoo.config import Config, decode, encode
 from drawzoo.errors import WeightsError
 from drawzoo.figures import Figure
-from drawzoo.files import write_atomic
+from drawzoo.files import waiting_lock, write_atomic
 
 __all__ = [
     "CARD",
@@ -106,8 +106,9 @@ def read_manifest(path: Path) -> dict[str, Published]:
 
 def write_manifest(path: Path, name: str, published: Published) -> None:
     """Adds or replaces a model's entry in a manifest file, which need not exist yet."""
-    models = {**read_manifest(path), name: published}
-    write_atomic(path, encode(_Manifest(dict(sorted(models.items())))))
+    with waiting_lock(path):
+        models = {**read_manifest(path), name: published}
+        write_atomic(path, encode(_Manifest(dict(sorted(models.items())))))
 
 
 def pin(path: Path) -> Pin:

@@ -1,13 +1,17 @@
 """Files are written whole or not at all."""
 
 import errno
+import multiprocessing
 import os
+import signal
 import stat
+import threading
 
 import pytest
 
 from drawzoo.errors import OutputError
 from drawzoo.files import check_writable, locked, open_atomic, write_atomic
+from drawzoo.manifest import Published, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -143,3 +147,49 @@ def test_folder_is_locked_once(folder):
         pass
     with locked(folder):
         pass
+
+
+def die_while_writing(path):
+    with open_atomic(path) as file:
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next(folder):
+    (folder / "file").write_bytes(b"old")
+    (folder / ".own").touch()
+    process = multiprocessing.get_context("fork").Process(
+        target=die_while_writing, args=(folder / "file",)
+    )
+    process.start()
+    process.join(60)
+    assert len(os.listdir(folder)) == 3
+    with locked(folder):
+        assert {".own", "file"} <= set(os.listdir(folder)) <= {".lock", ".own", "file"}
+    assert (folder / "file").read_bytes() == b"old"
+
+
+def test_umask_of_the_process_is_never_touched(folder, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("umask"))
+    write_atomic(folder / "file", b"")
+
+
+def test_a_name_with_nul_is_refused(folder):
+    with pytest.raises(OutputError, match="NUL"):
+        write_atomic(folder / "a\0b", b"")
+
+
+def test_manifest_entries_written_at_once_all_stand(folder):
+    path, barrier = folder / "manifest.json", threading.Barrier(8)
+
+    def write(name):
+        barrier.wait(30)
+        write_manifest(path, name, Published(f"u/{name}", None, 1, {}, []))
+
+    threads = [threading.Thread(target=write, args=(f"m{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(read_manifest(path)) == [f"m{i}" for i in range(8)]
