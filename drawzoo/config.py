@@ -35,7 +35,7 @@ MAX_JSON_BYTES = 1 << 20
 """A configuration longer than this is refused unread."""
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
-"""A number of pixels, units or features. A component's has a tensor with a side as long."""
+"""A number of pixels, units or features."""
 
 StepCount = Annotated[int, msgspec.Meta(ge=1, le=4_096)]
 """A number of steps T."""

@@ -16,7 +16,6 @@ from drawzoo.config import (
     ComponentConfig,
     Config,
     ModelConfig,
-    Size,
     convert,
     decode,
     parse_json,
@@ -200,7 +199,6 @@ def check_stranger(folder: Path) -> None:
         header, size = read_header(path), path.stat().st_size
         _check_engine(path, header, config)
         check_size(path, size, config)
-        _check_sides(path, header, settings)
         for twin in filter(None, map(shipped, manifest())):
             if (shapes := _shapes_if_alike(config, settings, twin)) is not None:
                 check_tensors(path, header, shapes)
@@ -323,21 +321,6 @@ def _shapes_if_alike(
         ):
             return read_header(twin / WEIGHTS).shapes
     return None
-
-
-def _check_sides(path: Path, header: Header, settings: tuple[Config | None, ...]) -> None:
-    """Refuses weights that are too small for a size among the components' settings."""
-    longest = max(max(entry.shape, default=0) for entry in header.tensors.values())
-    for part in filter(None, settings):
-        for field in msgspec.structs.fields(part):
-            value = getattr(part, field.name)
-            several = field.type == tuple[Size, ...]
-            sizes = value if several else (value,) if field.type == Size else ()
-            if max(sizes, default=0) > longest:
-                raise WeightsError(
-                    f"{path} does not fit {CONFIG}: {field.name} is {value}, and no side of a "
-                    f"tensor is longer than {longest:,}"
-                )
 
 
 def _is_deep(data: Any, levels: int) -> bool:

@@ -64,6 +64,16 @@ class Writer(drawzoo.Writer):
         return h_dec[:, :1, None, None], None
 
 
+class CropConfig(drawzoo.Config, frozen=True):
+    crop: drawzoo.Size = 2000
+
+
+class Crop(Reader):
+    """A setting that is a size, and no side of any tensor."""
+
+    Config = CropConfig
+
+
 def trainer(tiny, folder, steps=6, **names):
     config = tiny(image=(1, 28, 28))
     for kind, name in names.items():
@@ -88,6 +98,13 @@ def test_counters_and_dropout_resume_exactly_and_load(tiny, tmp_path, register):
     Trainer(config, images, halves, read_checkpoint(halves)).run()
     assert (whole / WEIGHTS).read_bytes() == (halves / WEIGHTS).read_bytes()
     assert read_model(whole).reader.layers[2].num_batches_tracked > 0
+
+
+def test_a_size_that_no_tensor_has_is_sound(tiny, tmp_path, register):
+    register("reader", "mine", Crop, f"{__name__}:CropConfig")
+    config, images = trainer(tiny, tmp_path, reader="mine")
+    Trainer(config, images, tmp_path).run()
+    assert drawzoo.load(f"local-dir:{tmp_path}").config.reader.config == {"crop": 2000}
 
 
 @pytest.mark.parametrize(
