@@ -30,7 +30,7 @@ def card_pictures(model: Draw, record: TrainingRecord) -> dict[str, bytes]:
     return {
         SAMPLES: png(grid(samples, SCALE)),
         DRAWING: gif(_thinned(drawing), SCALE),
-        CURVE: _curve(record),
+        CURVE: _curve(record, model.config.name),
     }
 
 
@@ -45,20 +45,25 @@ def _thinned(drawing: Drawing) -> Drawing:
     return Drawing(drawing.canvases[shown], drawing.images[shown], reads, writes)
 
 
-def _curve(record: TrainingRecord) -> bytes:
+def _curve(record: TrainingRecord, name: str) -> bytes:
     """The bound and its KL on the training images."""
     figure = Figure(figsize=(6.4, 3.6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     epochs = [point.epoch for point in record.log]
     nats = [point.nats for point in record.log]
-    axes.plot(epochs, nats, color=BLUE, lw=1.5, label="bound")
-    axes.plot(epochs, [p.kl for p in record.log], color=ORANGE, lw=1.5, label="KL, a part of it")
+    for values, colour, label in (
+        (nats, BLUE, "bound"),
+        ([point.kl for point in record.log], ORANGE, "KL, a part of it"),
+    ):
+        # A line through a single point is nothing.
+        mark = "o" if len(values) == 1 else ""
+        axes.plot(epochs, values, color=colour, lw=1.5, marker=mark, label=label)
     axes.set_xlim(left=0)
     # The first steps, far above all others, would press the rest flat.
     axes.set_ylim(0, 1.1 * max(nats[len(nats) // 20 :]))
     axes.set_xlabel("passes over the training images")
     axes.set_ylabel("nats per image")
-    axes.set_title("Training", fontsize=10)
+    axes.set_title(f"Training of {name}", fontsize=10, parse_math=False)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return finish(figure, chart=True)

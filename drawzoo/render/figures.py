@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
 from drawzoo.analysis.attention import path
@@ -51,7 +52,8 @@ def reconstruction_sheet(
         ],
         columns=["input", *(f"step {t + 1}" for t in steps)],
         title=f"{model}: drawn again, step by step",
-        notes="nats: the negative log-likelihood bound of the image, lower is better",
+        notes="nats: the negative log-likelihood bound of the image, lower is better"
+        + _left_out(steps, len(results[0].drawing.images)),
         scale=_scale(results[0].x),
     )
     return finish(sheet.figure)
@@ -125,7 +127,8 @@ def steps_sheet(
         columns=labels,
         title=f"{model}, {_short(name)}: the code of one step replaced, all others held",
         notes=f"change: with $z_t = 0$, red brighter, blue darker; charts: means over "
-        f"{effects.nats.shape[1]} images ± standard errors, of the absolute change of a pixel",
+        f"{effects.nats.shape[1]} images ± standard errors, of the absolute change of a pixel"
+        + _left_out(steps, len(zero)),
         scale=_scale(finished),
         right=CHARTS + 24,
     )
@@ -189,7 +192,8 @@ def attention_sheet(
         title=f"{model}: where it looks and where it draws",
         notes="; ".join(text for colour, text in what.items() if has[colour])
         + ", on the canvas after the step; the windows' centres, from the ring on, on "
-        + " and ".join(text for colour, text in centres.items() if has[colour]),
+        + " and ".join(text for colour, text in centres.items() if has[colour])
+        + _left_out(steps, len(drawn.images)),
         scale=_scale(inputs),
     )
     for windows, colour, row, images_of, column in (
@@ -200,7 +204,8 @@ def attention_sheet(
         for index in range(images_of if windows else 0):
             looks = path(windows or [], index)
             for place, t in enumerate(steps):
-                sheet.box(row + index, place + 1, looks[t].box, colour)
+                over = colour == WRITE and row == 0 and has[READ]
+                sheet.box(row + index, place + 1, looks[t].box, colour, dashed=over)
             # Numbered from 1, a pixel's centre is half a pixel before its number.
             centre_points = [(look.gx - 0.5, look.gy - 0.5) for look in looks]
             sheet.course(row + index, column, centre_points, colour)
@@ -233,7 +238,11 @@ def kernels_plot(found: dict[str, Kernels]) -> bytes:
         of = "" if inputs == 1 else f"\ninput channel {channel + 1}"
         title = f"{name}\n{kernels.layer}: {outputs} kernels {height}×{width}{of}"
         axes.set_title(f"{title}, the strongest first", fontsize=10, parse_math=False)
-        bar = figure.colorbar(shown, ax=axes, ticks=[-limit, 0, limit], format="%.2f")
+        # Beside the panel, and as tall, whatever the panel's shape.
+        beside = axes.inset_axes((1.03, 0, 0.04, 1))
+        bar = figure.colorbar(shown, cax=beside)
+        ends = (f"{-limit:.2f}\nnegative", "0", f"{limit:.2f}\npositive")
+        bar.set_ticks([-limit, 0, limit], labels=ends)
         bar.ax.tick_params(labelsize=8)
     return finish(figure, chart=True)
 
@@ -260,30 +269,48 @@ def parameters_plot(models: dict[str, list[Part]], versus: Versus | None) -> byt
     """Charts: parameters and their size by part, spectra of each model, bounds if given."""
     upper = 2 if versus is None else 3
     across = max(upper, len(models))
-    figure = Figure(figsize=(min(4.4 * across, WIDEST), 7.2), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(min(4.4 * across, WIDEST), 8), dpi=DPI, layout="constrained")
     above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
     charts = above.subplots(1, upper, squeeze=False)[0]
     names = list(dict.fromkeys(part.name for parts in models.values() for part in parts))
-    _grouped(charts[0], models, names, "parameters", "parameters")
-    _grouped(charts[1], models, names, "rms", "root mean square of a parameter")
+    _grouped(charts[0], models, names, "parameters", "parameters by part", "number")
+    _grouped(charts[1], models, names, "rms", "size of a parameter", "root mean square")
     if len(models) > 1:
-        charts[0].legend(fontsize=8, frameon=False)
+        _legend(above, *charts[0].get_legend_handles_labels())
     if versus is not None:
         _bounds(charts[2], versus)
     spectra = below.subplots(1, len(models), squeeze=False, sharey=True)[0]
+    weights = [n for parts in models.values() for part in parts for n in part.spectra]
+    colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(weights))}
+    lines = {}
     for axes, (model, parts) in zip(spectra, models.items(), strict=True):
         for part in parts:
             for name, values in part.spectra.items():
-                axes.plot(range(1, len(values) + 1), values.numpy(), label=name, lw=1.3)
+                (lines[name],) = axes.plot(
+                    range(1, len(values) + 1), values.numpy(), color=colours[name], lw=1.3
+                )
         axes.set(xscale="log", yscale="log", xlabel="rank")
         axes.set_title(f"{model}: singular values", fontsize=10, parse_math=False)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, frameon=False, loc="best")
+    spectra[0].set_ylabel("singular value")
+    _legend(below, list(lines.values()), list(lines))
     return finish(figure, chart=True)
 
 
+def _legend(figure: SubFigure, handles: list[Any], labels: list[str]) -> None:
+    """A legend below the charts, where no curve can be under it."""
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 6),
+        fontsize=8,
+        frameon=False,
+    )
+
+
 def _grouped(
-    axes: Axes, models: dict[str, list[Part]], names: list[str], field: str, title: str
+    axes: Axes, models: dict[str, list[Part]], names: list[str], field: str, title: str, label: str
 ) -> None:
     wide = 0.8 / len(models)
     for place, (model, parts) in enumerate(models.items()):
@@ -297,6 +324,8 @@ def _grouped(
     axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
     # The parts differ by orders of magnitude.
     axes.set_yscale("log")
+    axes.set_xlabel("part of the model")
+    axes.set_ylabel(label)
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3, axis="y")
 
@@ -318,7 +347,8 @@ def _bounds(axes: Axes, versus: Versus) -> None:
     )
     axes.set_xticks(places, [str(value) for value in values], fontsize=8)
     axes.set_xlabel(versus.key)
-    title = "bound on the test images, nats (lower is better)"
+    axes.set_ylabel("nats per image")
+    title = "bound on the test images (lower is better)"
     if others := versus.also_differ:
         named = ", ".join(list(others)[:2]) + ", …" * (len(others) > 2)
         title += f"\nbut they differ in {named} too"
@@ -334,6 +364,11 @@ def _sort_key(value: object) -> tuple[bool, float, str]:
 def _shown(steps: int) -> list[int]:
     """Indices of the steps to show, the first and the last among them."""
     return sorted({round(i) for i in np.linspace(0, steps - 1, min(steps, MOST))})
+
+
+def _left_out(shown: list[int], steps: int) -> str:
+    """What to add to the notes where steps are left out."""
+    return f"; {len(shown)} of the {steps} steps are shown" if len(shown) < steps else ""
 
 
 def _scale(images: Tensor) -> int:

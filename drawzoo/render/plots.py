@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 __all__ = ["READ", "WRITE", "Array", "Sheet", "finish"]
@@ -122,8 +124,13 @@ class Sheet:
             axes.spines[side].set_visible(False)
         return axes
 
-    def box(self, row: int, column: int, box: Sequence[float], colour: str) -> None:
-        """Outlines a box (left, top, right, bottom), in pixels, as far as it is on the image."""
+    def box(
+        self, row: int, column: int, box: Sequence[float], colour: str, *, dashed: bool = False
+    ) -> None:
+        """Outlines a box (left, top, right, bottom), in pixels, as far as it is on the image.
+
+        Dashes let another box show where the two coincide.
+        """
         limits = (self.size[1], self.size[0], self.size[1], self.size[0])
         left, top, right, bottom = (
             min(max(edge, 0.0), limit) for edge, limit in zip(box, limits, strict=True)
@@ -131,7 +138,13 @@ class Sheet:
         y, x = row * self.step[0], column * self.step[1]
         self.axes.add_patch(
             Rectangle(
-                (x + left, y + top), right - left, bottom - top, fill=False, ec=colour, lw=1.3
+                (x + left, y + top),
+                right - left,
+                bottom - top,
+                fill=False,
+                ec=colour,
+                lw=1.3,
+                ls=(0, (3, 3)) if dashed else "-",
             )
         )
 
@@ -170,6 +183,9 @@ def finish(figure: Figure, *, chart: bool = False) -> bytes:
         figure: The figure.
         chart: Whether 256 colours are enough, as they are for lines and text.
     """
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(_legible(text.get_text()))
     raw = io.BytesIO()
     figure.savefig(raw, format="png")
     picture = Image.open(raw).convert("RGB")
@@ -178,3 +194,9 @@ def finish(figure: Figure, *, chart: bool = False) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _legible(text: str) -> str:
+    """The text with a question mark for every character that the font lacks."""
+    font = get_font(findfont(FontProperties()))
+    return "".join(c if c == "\n" or font.get_char_index(ord(c)) else "?" for c in text)
