@@ -10,7 +10,7 @@ import pytest
 import torch
 from drawzoo_draw.encoder import LSTMEncoder
 from runs import state, steps_of
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 
 import drawzoo
 from drawzoo.config import convert
@@ -70,6 +70,13 @@ def finite(folder):
         for file in (WEIGHTS, CHECKPOINT)
         for tensor in load_file(folder / file).values()
     )
+
+
+def with_step(raw, step):
+    """A checkpoint that says that it is of another step."""
+    tensors = load(raw)
+    metadata = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
+    return save(tensors, metadata | {"step": step})
 
 
 class TestLearningRate:
@@ -333,6 +340,19 @@ class TestRefusals:
         assert state(folder) == state(tmp_path / "whole")
 
     @pytest.mark.parametrize(
+        "line",
+        ['{"step": "x"}', "null", "[1]", "{}", "[" * 100_000],
+        ids=["word", "null", "list", "empty", "deep"],
+    )
+    def test_damaged_log_is_cut_at_its_last_good_line(self, trainer, tmp_path, line):
+        folder = tmp_path / "run"
+        stop_at(trainer(), 6, checkpoint_steps=2)
+        with (folder / LOG).open("a") as file:
+            file.write(line + "\n")
+        assert trainer().run(checkpoint_steps=2)
+        assert steps_of(folder) == [2, 4, 6, 8, 10, 12, 14]
+
+    @pytest.mark.parametrize(
         "damage",
         [
             lambda raw: b"",
@@ -342,8 +362,15 @@ class TestRefusals:
             lambda raw: raw.replace(b'"step":"6"', b'"step":"x"'),
             lambda raw: raw.replace(b"model/posterior.bias", b"model/posterior.bios"),
             lambda raw: raw.replace(b"optimizer/0.step", b"optimizer/x.step"),
+            lambda raw: raw.replace(b'optimizer/0.exp_avg"', b'optimizer/0.exp_avh"'),
+            lambda raw: with_step(raw, "-1"),
+            lambda raw: with_step(raw, "1000000"),
+            lambda raw: with_step(raw, str(10**20)),
         ],
-        ids=["empty", "truncated", "garbage", "config", "step", "weights", "optimizer"],
+        ids=[
+            *("empty", "truncated", "garbage", "config", "step", "weights", "optimizer"),
+            *("moment", "before the start", "after the end", "beyond 64 bits"),
+        ],
     )
     def test_damaged_checkpoint(self, trainer, tmp_path, damage):
         stop_at(trainer(), 6)

@@ -73,7 +73,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
                 part, _, name = key.partition("/")
                 parts[part][name] = file.get_tensor(key)
         config = decode(metadata["config"].encode(), RunConfig, str(path))
-        return Checkpoint(config, int(metadata["step"]), **parts)
+        if (step := int(metadata["step"])) < 0:
+            raise ValueError(f"step {step}")
+        return Checkpoint(config, step, **parts)
     except (SafetensorError, OSError, KeyError, ValueError, ConfigError) as error:
         raise TrainingError(
             f"{path} is no checkpoint of drawzoo or damaged ({error}); start anew in another folder"
@@ -119,10 +121,19 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; settings stay as they are."""
+    """The inverse of `optimizer_tensors`; settings stay as they are.
+
+    Raises:
+        ValueError: If a parameter lacks a tensor of its state, or has one too many.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
+    # Optimisers take any state, and fail at the step. Adam's is the same for all parameters.
+    known = {"step", "exp_avg", "exp_avg_sq"}
+    for index, values in state.items():
+        if values.keys() != known:
+            raise ValueError(f"the optimiser's state of parameter {index} is {sorted(values)}")
     optimizer.load_state_dict({"state": state, "param_groups": groups})

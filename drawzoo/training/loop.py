@@ -116,17 +116,17 @@ class Trainer:
         if training.ema_decay:
             ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(self.model, multi_avg_fn=ema)
+        self.steps_per_epoch = len(images.pixels) // training.batch_size
+        self.total = training.epochs * self.steps_per_epoch
+        if training.max_steps is not None:
+            self.total = min(self.total, training.max_steps)
+        self.restarts = [epochs * self.steps_per_epoch for epochs in training.restarts]
         self.step = 0
         if checkpoint is not None:
             self._restore(checkpoint)
         self._terms: Callable[..., Any] = self.model
         if compile:
             self._terms = compile_training(self.model, self.device)
-        self.steps_per_epoch = len(images.pixels) // training.batch_size
-        self.total = training.epochs * self.steps_per_epoch
-        if training.max_steps is not None:
-            self.total = min(self.total, training.max_steps)
-        self.restarts = [epochs * self.steps_per_epoch for epochs in training.restarts]
 
     def run(
         self,
@@ -213,6 +213,8 @@ class Trainer:
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.step = checkpoint.step
         try:
+            if self.step > self.total:
+                raise ValueError(f"step {self.step} of {self.total}")
             self.model.load_state_dict(checkpoint.model)
             restore_optimizer(self.optimizer, checkpoint.optimizer)
             if self.average is not None and self.step > 0:
