@@ -176,7 +176,7 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
     """A copy of `config` with dotted keys replaced, checked anew.
 
     A component's own settings may be named without the `config` between:
-    `encoder.units` is `encoder.config.units`.
+    `encoder.units` is `encoder.config.units`. Its name may be `distribution:name`.
 
     Example:
         >>> part = ComponentConfig(name="lstm")
@@ -198,6 +198,8 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
         if "config" in node and last == "name":
             # Another component knows nothing of this one's settings.
             node.update(plugin=None, config={})
+            if isinstance(value, str) and ":" in value:
+                node["plugin"], _, value = value.rpartition(":")
         elif "config" in node and last not in node:
             node = node["config"]
         if isinstance(node.get(last), dict) and not isinstance(value, dict):

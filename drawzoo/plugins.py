@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
@@ -20,6 +22,9 @@ __all__ = ["GROUP", "Plugin", "Plugins", "installed"]
 
 GROUP = "drawzoo"
 """The entry-point group, for plugins of this repository and all others alike."""
+
+MAX_REASON = 300
+"""Characters of a failing plugin's own message that are told."""
 
 log = logging.getLogger("drawzoo")
 
@@ -61,9 +66,11 @@ class Plugins:
         gives: dict[str, list[str]] = {}
         problem = None
         try:
-            gives = self.add(point.load(), distribution, point.name)
+            # What a plugin prints must not get into a command's own output.
+            with contextlib.redirect_stdout(sys.stderr):
+                gives = self.add(point.load(), distribution, point.name)
         except (Exception, SystemExit) as error:
-            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            problem = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON]
             line = f"plugin {point.name} of {distribution} {version} is skipped: {problem}"
             if self._strict:
                 raise PluginError(line) from error

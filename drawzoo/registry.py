@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -63,7 +65,9 @@ class Entry(NamedTuple):
     def _imported(self, place: str) -> Any:
         module, _, attribute = place.partition(":")
         try:
-            return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+            with contextlib.redirect_stdout(sys.stderr):
+                found = importlib.import_module(module)
+            return functools.reduce(getattr, attribute.split("."), found)
         except Exception as error:
             raise PluginError(
                 f"{self.kind} {self.name!r} of the plugin {self.distribution} cannot be imported "

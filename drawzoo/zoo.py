@@ -6,6 +6,8 @@ import fnmatch
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from drawzoo.config import ComponentConfig, ModelConfig, convert, to_dict
 from drawzoo.errors import ConfigError, DrawzooError, PluginError, UnknownNameError
 from drawzoo.registry import registry
@@ -50,7 +52,18 @@ def model_config(name: str) -> ModelConfig:
             f"model {entry.qualified} calls itself {config.name}; register it under the name of "
             "its variant and dataset"
         )
-    return config
+    return _own_components(config, entry.distribution)
+
+
+def _own_components(config: ModelConfig, distribution: str) -> ModelConfig:
+    """A registered model means its own distribution's components, whoever else uses the names."""
+    own = {}
+    for kind in ("reader", "encoder", "writer"):
+        part = getattr(config, kind)
+        given = {(e.distribution, e.name) for e in registry().entries(kind)}
+        if part.plugin is None and (distribution, part.name) in given:
+            own[kind] = msgspec.structs.replace(part, plugin=distribution)
+    return msgspec.structs.replace(config, **own)
 
 
 def build(config: ModelConfig) -> Draw:

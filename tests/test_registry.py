@@ -1,6 +1,7 @@
 """Plugins that are loaded each by itself, and the one registry that they fill."""
 
 import ast
+import json
 import logging
 import re
 import subprocess
@@ -10,13 +11,16 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from click.testing import CliRunner
 
 import drawzoo
 from drawzoo import ComponentConfig, build, list_models
+from drawzoo.cli import cli
 from drawzoo.config import override, to_dict
 from drawzoo.errors import PluginError, UnknownNameError
 from drawzoo.plugins import Plugins, installed
 from drawzoo.registry import registry
+from drawzoo.zoo import model_config
 
 CORE = Path(drawzoo.__file__).parent
 PLUGINS = CORE.parent / "plugins"
@@ -269,6 +273,45 @@ class TestClash:
         monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
         with pytest.raises(PluginError, match="given by"):
             installed()
+
+
+class TestStrangers:
+    """What one plugin does costs no other anything."""
+
+    def test_a_model_means_its_own_distributions_components(self, install):
+        install(
+            "zoo-other",
+            """
+            @hookimpl
+            def register_encoders(register):
+                register("lstm", "no_such_module:Other")
+            """,
+        )
+        config = model_config("draw-mnist")
+        assert config.encoder.plugin == "drawzoo"
+        assert build(config).config.encoder.plugin == "drawzoo"
+
+    def test_a_component_is_chosen_by_its_qualified_name(self):
+        changed = override(model_config("draw-mnist"), {"encoder.name": "zoo-other:lstm"})
+        assert (changed.encoder.plugin, changed.encoder.name) == ("zoo-other", "lstm")
+
+    def test_a_bad_model_costs_its_own_row(self, install):
+        install("zoo-extra")
+        result = CliRunner().invoke(cli, ["list", "--json"])
+        assert result.exit_code == 0
+        assert "draw-mnist" in [row["name"] for row in json.loads(result.stdout)]
+        assert "zoo-extra:toy-mnist is left out" in result.stderr
+
+    def test_what_a_plugin_prints_goes_to_stderr(self, install, capsys):
+        install("zoo-loud", "print('hello')")
+        installed()
+        out, err = capsys.readouterr()
+        assert out == "" and "hello" in err
+
+    def test_a_failures_lines_are_joined(self, install):
+        install("zoo-bad", "raise ValueError('one\\ntwo')")
+        errors = {plugin.distribution: plugin.error for plugin in installed().plugins}
+        assert errors["zoo-bad"] == "ValueError: one two"
 
 
 class TestNames:

@@ -20,14 +20,20 @@ def command(pattern: str, as_json: bool) -> None:
     import json
 
     from drawzoo.cli.table import print_table
-    from drawzoo.errors import UnknownNameError, nearest
+    from drawzoo.errors import PluginError, UnknownNameError, nearest
     from drawzoo.registry import registry
     from drawzoo.zoo import list_models
 
     names = list_models(pattern)
     if not names and pattern != "*":
         raise UnknownNameError(f"no model matches {pattern!r}{nearest(pattern, list_models())}")
-    rows = [describe(entry) for entry in registry().entries("model") if entry.name in names]
+    rows = []
+    for entry in registry().entries("model"):
+        if entry.name in names:
+            try:
+                rows.append(describe(entry))
+            except PluginError as error:
+                click.echo(f"Note: {entry.qualified} is left out: {error}", err=True)
     for clash in registry().clashes():
         click.echo(f"Note: {clash}", err=True)
     if as_json:
