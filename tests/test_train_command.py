@@ -53,6 +53,13 @@ class TestCommand:
             assert code == 0 and "step 4 of 4" in text
         assert state(tmp_path / "run") == before
 
+    def test_says_a_line_now_and_then_without_a_terminal(self, train):
+        code, text = train(*self.new, "--checkpoint-steps", "2")
+        lines = [line for line in text.splitlines() if "images/s" in line]
+        assert code == 0 and len(lines) == 2
+        for step, line in zip((2, 4), lines, strict=True):
+            assert line.startswith(f"step {step} of 4, epoch ") and "loss" in line
+
     def test_run_is_not_overwritten(self, train, tmp_path):
         train(*self.new)
         before = state(tmp_path / "run")
@@ -171,7 +178,8 @@ class TestCommand:
         process.send_signal(signal.SIGINT)
         out, text = process.communicate(timeout=60)
         assert process.returncode == 130 and out == ""
-        assert text.count("\n") == 1 and "Traceback" not in text
+        said = [line for line in text.splitlines() if "images/s" not in line]
+        assert len(said) == 1 and "Traceback" not in text
         step = read_checkpoint(folder).step
         assert step >= 1 and f"step {step} of" in text
         assert steps_of(folder)[-1] == step

@@ -1,4 +1,4 @@
-"""Progress bars, on stderr, only where it is a terminal."""
+"""Progress on stderr: bars where it is a terminal; a run's training says lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -48,7 +49,7 @@ def progress(items: Sequence[T], what: str, *, shown: bool = True) -> Iterator[T
 def training_progress(
     step: int, total: int, *, shown: bool = True
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A bar for a run; takes the trainer's reports."""
+    """A run's bar, or a line a record without a terminal; takes the trainer's reports."""
     with _bar(TextColumn("{task.fields[state]}"), shown=shown) as bar:
         task = bar.add_task("step", completed=step, total=total, state="")
 
@@ -57,6 +58,9 @@ def training_progress(
             if "nats" in record:
                 state = "loss {loss:.2f}, {nats:.2f} nats, {images_per_s:,} images/s"
                 bar.update(task, state=state.format(**record))
+                if shown and not bar.console.is_terminal:
+                    line = "step {step} of {total}, epoch {epoch:.2f}, " + state
+                    click.echo(line.format(total=total, **record), err=True)
 
         yield report
 
