@@ -9,9 +9,11 @@ from rich.console import Console
 
 from drawzoo import Drawing, Window
 from drawzoo.errors import ConfigError
-from drawzoo.render.animation import READ_COLOUR, SCALE, WRITE_COLOUR, gif
+from drawzoo.render.animation import CAPTION, READ_COLOUR, SIDE, WRITE_COLOUR, gif
 from drawzoo.render.grid import PADDING, columns, grid, png, roomy_scale
 from drawzoo.render.terminal import show
+
+SCALE = 3
 
 
 def window(gx, gy, *, stride=3.0, variance=1.0, size=3):
@@ -99,11 +101,12 @@ class TestGif:
     def test_a_frame_for_each_step_and_the_finished_drawing(self):
         images = torch.linspace(0, 1, 4).view(4, 1, 1, 1, 1).expand(4, 2, 1, 12, 12)
         writes = [window([3.0 + t, 9.0], [6.0, 6.0]) for t in range(4)]
-        result = frames(gif(drawing(images, None, writes)))
+        result = frames(gif(drawing(images, None, writes), SCALE))
         assert len(result) == 5
         durations = [duration for _, duration in result]
         assert len(set(durations[:-1])) == 1 and durations[-1] > durations[0] > 0
-        assert {frame.size for frame, _ in result} == {grid(images[0], SCALE).size}
+        width, height = grid(images[0], SCALE).size
+        assert {frame.size for frame, _ in result} == {(width, height + CAPTION)}
         for t, (frame, _) in enumerate(result[:-1]):
             assert where(frame, WRITE_COLOUR)[0]
             inside = frame.getpixel((PADDING + 1, PADDING + 1))
@@ -113,8 +116,8 @@ class TestGif:
     def test_endless_and_the_same_each_time(self):
         images = torch.rand(3, 2, 1, 9, 9)
         writes = [window([3.0, 5.0], [4.0, 4.0])] * 3
-        raw = gif(drawing(images, writes, writes))
-        assert raw == gif(drawing(images.clone(), writes, writes))
+        raw = gif(drawing(images, writes, writes), SCALE)
+        assert raw == gif(drawing(images.clone(), writes, writes), SCALE)
         with Image.open(io.BytesIO(raw)) as picture:
             assert picture.info["loop"] == 0
 
@@ -125,7 +128,7 @@ class TestGif:
         # square of pixel 20, which is from 19 to 20, and 3 + 2 around its centre.
         read = window([20.0], [12.0], stride=3.0, variance=4.0)
         write = window([31.0], [20.0], stride=2.0, variance=1.0)
-        frame, _ = frames(gif(drawing(images, [read], [write])))[0]
+        frame, _ = frames(gif(drawing(images, [read], [write]), SCALE))[0]
         for colour, (x, y), half in [
             (READ_COLOUR, (19.5, 11.5), 5),
             (WRITE_COLOUR, (30.5, 19.5), 3),
@@ -150,7 +153,7 @@ class TestGif:
         images = torch.zeros(1, 4, 1, 12, 12)
         # The first image's window is elsewhere, those of the others are in their middle.
         others = window([gx, 6.5, 6.5, 6.5], [gy, 6.5, 6.5, 6.5], stride=2.0, variance=1.0)
-        frame, _ = frames(gif(drawing(images, None, [others])))[0]
+        frame, _ = frames(gif(drawing(images, None, [others]), SCALE))[0]
         side = 12 * SCALE
         # Each image with half of the space around it.
         cells = [
@@ -165,15 +168,31 @@ class TestGif:
     def test_windows_of_any_width(self, variance, stride):
         images = torch.zeros(1, 1, 1, 12, 12)
         huge = window([6.0], [6.0], stride=stride, variance=variance)
-        frame, _ = frames(gif(drawing(images, None, [huge])))[0]
+        frame, _ = frames(gif(drawing(images, None, [huge]), SCALE))[0]
         last = PADDING + 12 * SCALE - 1
         assert where(frame, WRITE_COLOUR)[1] == (PADDING, PADDING, last, last)
 
     def test_without_windows(self):
         images = torch.linspace(0, 1, 3).view(3, 1, 1, 1, 1).expand(3, 2, 3, 6, 6)
-        result = frames(gif(drawing(images)))
+        result = frames(gif(drawing(images), SCALE))
         assert len(result) >= 3
         assert all(not where(frame, WRITE_COLOUR, 25)[0] for frame, _ in result)
+
+    @pytest.mark.parametrize("num", [1, 3])
+    def test_is_large_and_shows_the_input_and_the_step(self, num):
+        images = torch.zeros(2, num, 1, 28, 28)
+        # The last frame is as the second, and is merged with it.
+        alone = frames(gif(drawing(images)))
+        (first, _), (second, _) = frames(gif(drawing(images), inputs=torch.ones_like(images[0])))
+        assert min(alone[0][0].size) >= SIDE
+        assert first.size == (2 * alone[0][0].width, alone[0][0].height)
+        middle = first.width // 2
+        assert first.getpixel((middle + PADDING + 5, PADDING + 5)) == pytest.approx(
+            [255] * 3, abs=4
+        )
+        assert first.getpixel((PADDING + 5, PADDING + 5)) == pytest.approx([0] * 3, abs=4)
+        strips = [f.crop((0, f.height - CAPTION, *f.size)).tobytes() for f in (first, second)]
+        assert strips[0] != strips[1]
 
     def test_of_a_model(self, double):
         images = double(steps=3).draw(5)

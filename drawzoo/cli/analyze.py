@@ -212,7 +212,10 @@ def interpolate(
     if gif:
         # A frame for each image on the way; the methods side by side.
         images = torch.stack([drawing.images[-1] for drawing in drawings.values()], dim=1)
-        write_atomic(gif, animate(Drawing(images, images, None, None)))
+        captions = [f"{' | '.join(drawings)}: {i / (num - 1):.2f}" for i in range(num)]
+        inputs = None if ends is None else torch.cat(ends)
+        animation = animate(Drawing(images, images, None, None), inputs=inputs, captions=captions)
+        write_atomic(gif, animation)
         click.echo(f"the same as an animation, {' and '.join(drawings)}, in {gif}", err=True)
     # How far each image is from the one before it, as the mean over its pixels.
     changes = {

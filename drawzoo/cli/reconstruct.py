@@ -67,6 +67,8 @@ def command(
         check_writable(path)
     loaded = load_model(model)
 
+    import torch
+
     from drawzoo.analysis.reconstruction import reconstructions
     from drawzoo.drawing import join
     from drawzoo.render.animation import gif as animate
@@ -79,7 +81,9 @@ def command(
     write_atomic(out, reconstruction_sheet(results, names, model))
     click.echo(f"{len(results)} images, step by step, in {out}", err=True)
     if gif:
-        write_atomic(gif, animate(join([result.drawing for result in results])))
+        inputs = torch.cat([result.x for result in results])
+        drawing = join([result.drawing for result in results])
+        write_atomic(gif, animate(drawing, inputs=inputs))
         click.echo(f"the same with windows in {gif}", err=True)
     rows = [
         {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from drawzoo.attention import Window
 from drawzoo.drawing import Drawing
@@ -13,14 +14,23 @@ from drawzoo.render.grid import PADDING, columns, grid
 
 __all__ = ["gif", "window_box"]
 
-SCALE = 3
+SIDE = 280
+"""The shorter side is at least this long, in screen pixels, if no scale is given."""
+CAPTION = 20
+"""Room for the captions below, in screen pixels."""
 STEP_MS = 300
 LAST_MS = 2_000
 READ_COLOUR = (60, 160, 255)
 WRITE_COLOUR = (255, 60, 40)
 
 
-def gif(drawing: Drawing, scale: int = SCALE) -> bytes:
+def gif(
+    drawing: Drawing,
+    scale: int | None = None,
+    *,
+    inputs: Tensor | None = None,
+    captions: Sequence[str] | None = None,
+) -> bytes:
     """An endless GIF: a frame for each step, and the finished drawing without windows.
 
     Each image has its own windows: what was read through is blue, what was written through red.
@@ -28,18 +38,24 @@ def gif(drawing: Drawing, scale: int = SCALE) -> bytes:
 
     Arguments:
         drawing: The drawings.
-        scale: Screen pixels for each pixel.
+        scale: Screen pixels for each pixel; by default enough for a side of `SIDE`.
+        inputs: What was drawn again, [B, C, H, W], to be shown beside the drawings.
+        captions: What stands below each frame; by default the step.
     """
+    if scale is None:
+        scale = max(1, -(-SIDE // (min(grid(drawing.images[0]).size) - 2 * PADDING)))
+    captions = captions or [f"step t = {t + 1}" for t in range(len(drawing.images))]
+    beside = None if inputs is None else grid(inputs, scale).convert("RGB")
     reads: Sequence[Window | None] = drawing.reads or [None] * len(drawing.images)
     writes: Sequence[Window | None] = drawing.writes or [None] * len(drawing.images)
     frames = []
-    for images, read, write in zip(drawing.images, reads, writes, strict=True):
+    for images, read, write, text in zip(drawing.images, reads, writes, captions, strict=True):
         frame = grid(images, scale).convert("RGB")
         for window, colour in ((read, READ_COLOUR), (write, WRITE_COLOUR)):
             if window is not None:
                 _outline(frame, window, colour, tuple(images.shape[2:]), scale)
-        frames.append(frame)
-    frames.append(grid(drawing.images[-1], scale).convert("RGB"))
+        frames.append(_captioned(frame, text, beside))
+    frames.append(_captioned(grid(drawing.images[-1], scale).convert("RGB"), captions[-1], beside))
     # One palette for all: grey levels and the two colours, so that nothing flickers.
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
@@ -51,6 +67,19 @@ def gif(drawing: Drawing, scale: int = SCALE) -> bytes:
         buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
     )
     return buffer.getvalue()
+
+
+def _captioned(frame: Image.Image, text: str, beside: Image.Image | None) -> Image.Image:
+    """The frame with a caption below, and the input, if there is one, to the right of it."""
+    panels = [(frame, text)] if beside is None else [(frame, text), (beside, "input")]
+    width = sum(panel.width for panel, _ in panels)
+    whole = Image.new("RGB", (width, frame.height + CAPTION), "white")
+    pen, left = ImageDraw.Draw(whole), 0
+    for panel, label in panels:
+        pen.text((left + PADDING, panel.height + 2), label, "black", ImageFont.load_default(13))
+        whole.paste(panel, (left, 0))
+        left += panel.width
+    return whole
 
 
 def window_box(window: Window, index: int) -> tuple[float, float, float, float]:
