@@ -53,6 +53,12 @@ class TestCommand:
             assert code == 0 and "step 4 of 4" in text
         assert state(tmp_path / "run") == before
 
+    def test_without_tensorboard_nothing_is_written(self, train, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+        code, text = train(*self.new, "--tensorboard")
+        assert code == OutputError.exit_code and text.count("\n") == 1
+        assert not (tmp_path / "run").exists()
+
     def test_says_a_line_now_and_then_without_a_terminal(self, train):
         code, text = train(*self.new, "--checkpoint-steps", "2")
         lines = [line for line in text.splitlines() if "images/s" in line]

@@ -173,9 +173,12 @@ def _train(
     from drawzoo.files import locked
     from drawzoo.paths import data_root
     from drawzoo.training.checkpoint import read_checkpoint
+    from drawzoo.training.log import check_tensorboard
     from drawzoo.training.loop import Trainer
 
     check_device(device)
+    if tensorboard:
+        check_tensorboard()
     if tf32:
         torch.set_float32_matmul_precision("high")
     with contextlib.ExitStack() as stack, world(device) as (processes, device):

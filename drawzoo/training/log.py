@@ -10,7 +10,7 @@ from typing import Any
 from drawzoo.errors import OutputError
 from drawzoo.files import write_atomic
 
-__all__ = ["LOG", "RunLog", "read_log"]
+__all__ = ["LOG", "RunLog", "check_tensorboard", "read_log"]
 
 LOG = "log.jsonl"
 
@@ -33,6 +33,16 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def check_tensorboard() -> None:
+    """Raises `OutputError` if TensorBoard is not installed."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError:
+        raise OutputError(
+            "TensorBoard is not installed; pip install 'drawzoo[tensorboard]'"
+        ) from None
+
+
 class RunLog:
     """Appends to a run's log.
 
@@ -46,12 +56,9 @@ class RunLog:
     def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
         self._board = None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise OutputError(
-                    "TensorBoard is not installed; pip install 'drawzoo[tensorboard]'"
-                ) from None
+            check_tensorboard()
+            from torch.utils.tensorboard import SummaryWriter
+
             self._board = SummaryWriter(str(folder), purge_step=step)
         kept = [record for record in read_log(folder) if record["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
