@@ -339,6 +339,13 @@ class TestRefusals:
         trainer().run()
         assert state(folder) == state(tmp_path / "whole")
 
+    def test_checkpoint_is_the_same_bytes_at_every_writing(self, trainer, tmp_path):
+        run, written = trainer(), set()
+        for _ in range(16):
+            run.save()
+            written.add((tmp_path / "run" / CHECKPOINT).read_bytes())
+        assert len(written) == 1
+
     @pytest.mark.parametrize(
         "line",
         ['{"step": "x"}', "null", "[1]", "{}", "[" * 100_000],

@@ -6,6 +6,7 @@ and the step's number.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +54,17 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for name, tensor in getattr(checkpoint, part).items()
     }
     metadata = {"step": str(checkpoint.step), "config": encode(checkpoint.config).decode()}
-    write_atomic(folder / CHECKPOINT, save(tensors, metadata))
+    write_atomic(folder / CHECKPOINT, _ordered(save(tensors, metadata)))
+
+
+def _ordered(raw: bytes) -> bytes:
+    """The same file with its metadata in order: safetensors puts it in another at every call."""
+    end = 8 + int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + raw[end:]
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
