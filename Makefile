@@ -35,7 +35,7 @@ format: $(VENV)/installed
 gallery: $(VENV)/installed
 	$(BIN)/drawzoo reconstruct draw-mnist docs/gallery/paper.jpg docs/gallery/board.png 1 --out docs/gallery/reconstruct.png --gif docs/gallery/reconstruct.gif
 	$(BIN)/drawzoo analyze steps draw-mnist 11 --out docs/gallery/steps.png
-	$(BIN)/drawzoo analyze interpolate draw-mnist 0 2 --out docs/gallery/interpolate.png --gif docs/gallery/interpolate.gif
+	$(BIN)/drawzoo analyze interpolate draw-mnist 1 2 --out docs/gallery/interpolate.png --gif docs/gallery/interpolate.gif
 	$(BIN)/drawzoo analyze attention draw-mnist 0 1 2 --out docs/gallery/attention.png
 	$(BIN)/drawzoo analyze kernels model1-mnist model2-mnist model3-mnist --out docs/gallery/kernels.png
 	$(BIN)/drawzoo analyze parameters draw-t1-mnist draw-t2-mnist draw-t5-mnist draw-mnist --versus steps --out docs/gallery/parameters.png

@@ -22,19 +22,20 @@ __all__ = ["eval_results", "evaluation_command", "figures_text"]
 
 _DATA_NOTE = """\
 MNIST is binarised here by sampling each pixel (the seed fixes it), so these figures cannot be
-compared with ones on the fixed binarised MNIST. `mnist-sample` is its first 256 test images, which
+compared with ones on the fixed binarised MNIST. `mnist-sample` is 256 of its test images, which
 come with drawzoo: `drawzoo verify` measures that figure again."""
 
 _FIXED_NOTE = """\
 These are the images of the fixed binarised MNIST, so the figures can be compared with others on it.
-`binarized-mnist-sample` is its first 256 test images, which come with drawzoo: `drawzoo verify`
+`binarized-mnist-sample` is 256 of its test images, which come with drawzoo: `drawzoo verify`
 measures that figure again."""
 
 _NOTES = {"mnist": _DATA_NOTE, "binarized-mnist": _FIXED_NOTE}
 
 _INTRODUCTION = """\
-± is the standard error. Measured on the file below, on the first images of the split where they are
-not all of it, by
+± is the standard error. Where images are not all of a split, they are a sample of it,
+`{subset}`.
+Measured on the file below by
 
 ```sh
 {commands}
@@ -52,7 +53,9 @@ def figures_text(figures: list[Figure]) -> str:
     datasets = {figure.dataset for figure in figures}
     parts += [note for dataset, note in _NOTES.items() if dataset in datasets]
     commands = "\n".join(evaluation_command(figure) for figure in figures)
-    parts.append(_INTRODUCTION.format(commands=commands, model=figures[0].model))
+    parts.append(
+        _INTRODUCTION.format(commands=commands, model=figures[0].model, subset=figures[0].subset)
+    )
     return "\n\n".join(parts)
 
 

@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+SUBSET = "the first of numpy.random.RandomState(0).permutation(size of the split)"
+"""The rule of `drawzoo.data.images.Images.subset`, as figures state it."""
+
+
 class _Measured(Config, frozen=True, kw_only=True, tag_field="protocol"):
     """What all figures say: which model, and on which images of which data."""
 
@@ -39,8 +43,10 @@ class _Measured(Config, frozen=True, kw_only=True, tag_field="protocol"):
     dataset: str
     split: str
     images: int
-    """The first so many of the split."""
+    """How many of the split; see `subset`."""
     seed: int
+    subset: str = SUBSET
+    """The rule by which the images were chosen where they are not all of the split."""
 
 
 class BoundFigure(_Measured, frozen=True, kw_only=True, tag="bound"):
@@ -167,7 +173,8 @@ def summary(figure: Figure) -> str:
         case QualityFigure():
             digits = ", ".join(f"{digit}: {n}" for digit, n in enumerate(figure.class_counts))
             return (
-                f"Fréchet distance {plus_minus(figure.frechet, figure.frechet_stderr)}, confidence "
+                f"Fréchet distance {plus_minus(figure.frechet, figure.frechet_stderr)} between "
+                f"{figure.images:,} images each, a number it depends on; confidence "
                 f"{figure.confidence_mean:.4f} ± {figure.confidence_stderr:.4f}, samples taken for "
                 f"{digits} ({what})"
             )

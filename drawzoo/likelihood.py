@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from drawzoo.errors import ConfigError
+
 __all__ = ["LIKELIHOODS", "Bernoulli", "Likelihood"]
 
 
@@ -16,6 +18,14 @@ class Likelihood(Protocol):
 
     def mean(self, canvas: Tensor) -> Tensor:
         """The expected image [B, C, H, W], which is also the current guess in the error image."""
+        ...
+
+    def check(self, x: Tensor) -> None:
+        """Refuses images [B, C, H, W] outside the support, of which p(x | canvas) is no density.
+
+        Raises:
+            ConfigError: If there are any.
+        """
         ...
 
     def nats(self, canvas: Tensor, x: Tensor) -> Tensor:
@@ -32,6 +42,13 @@ class Bernoulli:
 
     def mean(self, canvas: Tensor) -> Tensor:
         return torch.sigmoid(canvas)
+
+    def check(self, x: Tensor) -> None:
+        if not ((x == 0) | (x == 1)).all():
+            raise ConfigError(
+                "the Bernoulli likelihood is a distribution of binary images, and some pixels are "
+                "neither 0 nor 1: no bound is defined for grey or colour; binarise the images first"
+            )
 
     def nats(self, canvas: Tensor, x: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(canvas, x, reduction="none").flatten(1).sum(1)

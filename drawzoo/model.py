@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
 from drawzoo.config import ModelConfig
@@ -277,10 +278,14 @@ class Draw(nn.Module):
             x: Images, [B, C, H, W].
             generator: The source of randomness.
 
+        Raises:
+            ConfigError: If x is not in the likelihood's support, so that there is no bound.
+
         Returns:
             Nats for each image, [B], with `.kl` [T, B] and `.reconstruction` [B] beside it.
         """
         x = self._checked(x)
+        self.likelihood.check(x)
         reconstruction, kl, _ = self(x, self.noise(len(x), self.config.steps, generator))
         bound: Bound = (reconstruction + kl.sum(dim=0)).as_subclass(Bound)
         bound.kl, bound.reconstruction = kl, reconstruction
@@ -301,9 +306,11 @@ class Draw(nn.Module):
             noise: Standard normal noise, [T, K, B, Z].
         """
         x, (samples, batch) = self._checked(x), noise.shape[1:3]
+        self.likelihood.check(x)
         context = self.encoder.prepare(x)
-        if context is not None:
-            context = context.repeat(samples, *[1] * (context.dim() - 1))
+        context = tree_map_only(
+            Tensor, lambda part: part.repeat(samples, *[1] * (part.dim() - 1)), context
+        )
         x, noise = x.repeat(samples, 1, 1, 1), noise.flatten(1, 2)
         log_ratio = x.new_zeros(len(x))
         for step, noise_t in zip(self._steps(x, context, noise), noise, strict=True):

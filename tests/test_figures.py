@@ -63,8 +63,8 @@ class TestFigures:
         assert {type(figure) for figure in FIGURES} == set(get_args(Figure))
 
     def test_json_of_the_bound_is_what_it_was(self):
-        keys = ["model", "dataset", "split", "protocol", "images", "nats_mean", "nats_std"]
-        keys += ["nats_stderr", "kl", "reconstruction", "seed"]
+        keys = ["model", "dataset", "split", "protocol", "images", "subset", "nats_mean"]
+        keys += ["nats_std", "nats_stderr", "kl", "reconstruction", "seed"]
         assert list(facts(FIGURES[0])) == keys
 
     @each
@@ -186,6 +186,7 @@ class TestCard:
 @pytest.fixture
 def measured(monkeypatch, loopback, tiny, tmp_path):
     """A small model that ships, with figures of all kinds on `mnist-sample`: its folder."""
+    monkeypatch.setattr("drawzoo.evaluation.quality.LEAST", 20)
     folder = tmp_path / "shipped" / NAME
     folder.mkdir(parents=True)
     config = override(tiny(image=(1, 28, 28)), {"variant": "draw"})
@@ -349,10 +350,10 @@ class TestEvaluateCommand:
     @pytest.mark.parametrize("name", ["bound", "iwae", "generated", "quality"])
     def test_each_protocol(self, run, measured, name):
         args = ["evaluate", NAME, "--protocol", name, "--dataset", "mnist-sample"]
-        args += ["--images", "12", *(["-k", "3"] if name == "iwae" else [])]
+        args += ["--images", "20", *(["-k", "3"] if name == "iwae" else [])]
         code, (line,), _ = run(*args, "--json")
         figure = json.loads(line)
-        assert code == 0 and (figure["protocol"], figure["images"]) == (name, 12)
+        assert code == 0 and (figure["protocol"], figure["images"]) == (name, 20)
         assert any(key.endswith("stderr") for key in figure)
         code, (line,), _ = run(*args)
         assert code == 0 and line.startswith(f"{NAME}: ") and f"protocol {name}" in line
@@ -366,7 +367,20 @@ class TestEvaluateCommand:
 
 def test_images_can_be_cut():
     from drawzoo.data.images import Images
+    from drawzoo.errors import DataError
 
     whole = Images(torch.zeros(5, 1, 2, 2, dtype=torch.uint8), torch.arange(5), True)
-    assert whole.first(3).labels.tolist() == [0, 1, 2] and len(whole.first(9).pixels) == 5
-    assert whole._replace(labels=None).first(2).labels is None
+    assert whole.subset(5) is whole
+    assert whole._replace(labels=None).subset(2).labels is None
+    with pytest.raises(DataError, match="there are 5 images, and 9"):
+        whole.subset(9)
+
+
+def test_a_subset_of_a_sorted_file_is_a_sample():
+    """All of a small subset lie in a larger one, and no class is missing."""
+    from drawzoo.data.images import Images
+
+    labels = torch.arange(10).repeat_interleave(100)
+    whole = Images(torch.zeros(1000, 1, 2, 2, dtype=torch.uint8), labels, True)
+    some, more = whole.subset(200).labels, whole.subset(400).labels
+    assert some.bincount(minlength=10).min() >= 10 and some.tolist() == more[:200].tolist()

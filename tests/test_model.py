@@ -381,3 +381,16 @@ class TestDrawing:
     def test_sampling_reads_nothing(self, double):
         drawing = double().draw(2)
         assert drawing.reads is None and len(drawing.writes) == 2
+
+
+@pytest.mark.parametrize("value", [0.5, 1e-6, 1 - 1e-6])
+def test_there_is_no_bound_of_grey_under_bernoulli(double, value):
+    model = double()
+    x = torch.zeros(2, *model.config.image, dtype=torch.float64)
+    model.bound(x)
+    x[1, 0, 3, 2] = value
+    with pytest.raises(ConfigError, match="neither 0 nor 1"):
+        model.bound(x)
+    with pytest.raises(ConfigError, match="neither 0 nor 1"):
+        model.log_weights(x, torch.zeros(2, 3, 2, model.config.latent, dtype=torch.float64))
+    model.encode(x), model.reconstruct(x)

@@ -99,9 +99,7 @@ def test_training_makes_a_file_like_the_one_that_ships(monkeypatch, tmp_path):
     from drawzoo.quality import train
 
     monkeypatch.setattr(train, "EPOCHS", 1)
-    monkeypatch.setattr(
-        train, "load_dataset", lambda _, *rest: load_dataset("synthetic", *rest).first(300)
-    )
+    monkeypatch.setattr(train, "load_dataset", lambda _, *rest: load_dataset("synthetic", *rest))
     result = CliRunner().invoke(train.command, ["--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert (tmp_path / FACTS.name).read_text() == result.output

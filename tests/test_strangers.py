@@ -7,7 +7,7 @@ from torch import nn
 import drawzoo
 from drawzoo.config import override
 from drawzoo.data.images import Images, load_dataset
-from drawzoo.errors import DataError, PluginError
+from drawzoo.errors import ConfigError, DataError, PluginError
 from drawzoo.plugins import installed
 from drawzoo.registry import Entry
 from drawzoo.training.config import RunConfig, TrainingConfig
@@ -158,3 +158,11 @@ def test_datasets_are_checked(tmp_path, register, images):
     register("dataset", "mine", Mine())
     with pytest.raises(DataError, match="mine gives"):
         load_dataset("mine", "train", tmp_path)
+
+
+def test_training_on_grey_under_bernoulli_is_refused(tiny, tmp_path):
+    config, images = trainer(tiny, tmp_path)
+    grey = images._replace(binarize=False, pixels=torch.full_like(images.pixels, 100))
+    with pytest.raises(ConfigError, match="neither 0 nor 1"):
+        Trainer(config, grey, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -45,7 +45,7 @@ def command(
 
     The card's figures are measured here, on the weights that go into the folder, on the test split
     with seed 0: every protocol that can be used with the model (see: drawzoo evaluate --help); iwae
-    with k=100 on the first 1,000 images. It takes some minutes. Figures that the manifest has of
+    with k=100 on 2,500 images or 5,000. It takes some minutes. Figures that the manifest has of
     the same weights are kept.
     """
     import functools

@@ -23,7 +23,7 @@ from drawzoo.figures import PROTOCOLS
 @click.option(
     "--images",
     type=click.IntRange(1),
-    help="Only the first so many images of the split. [all; 1000 for protocol generated]",
+    help="Only so many images, drawn from the split by a fixed seed. [all; 1000 for generated]",
 )
 @click.option(
     "--against",
@@ -137,7 +137,7 @@ def _compare(
     other.to(device)
     chosen = dataset or other.config.dataset
     measured = load_dataset(chosen, split, data_root(data))
-    measured = measured.first(images or len(measured.pixels))
+    measured = measured.subset(images or len(measured.pixels))
     for name, folder in zip(models, folders, strict=True):
         model = read_model(folder).to(device)
         found = compare(

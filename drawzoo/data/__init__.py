@@ -26,12 +26,12 @@ def register_datasets(register: Registrar) -> None:
     register(
         "mnist-sample",
         "drawzoo.data.mnist_sample:MNIST_SAMPLE",
-        summary="the first 256 test images of mnist, which ship with drawzoo",
+        summary="256 test images of mnist, which ship with drawzoo",
     )
     register(
         "binarized-mnist-sample",
         "drawzoo.data.mnist_sample:BINARIZED_MNIST_SAMPLE",
-        summary="the first 256 test images of binarized-mnist, which ship with drawzoo",
+        summary="256 test images of binarized-mnist, which ship with drawzoo",
     )
     register(
         "synthetic",

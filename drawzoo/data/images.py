@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,10 +32,23 @@ class Images(NamedTuple):
         # As `torch.bernoulli`, number for number, in a third of the time.
         return (torch.rand(grey.shape, generator=generator) < grey).float()
 
-    def first(self, num: int) -> Images:
-        """The first `num` images, or all if there are fewer."""
-        labels = None if self.labels is None else self.labels[:num]
-        return Images(self.pixels[:num], labels, self.binarize)
+    def subset(self, num: int) -> Images:
+        """`num` images, a sample of all: the first of a seeded permutation.
+
+        A file may be sorted, as the test file of the fixed binarised MNIST is by digit, so the
+        first images of a file are no sample. All images stay in the order of the file.
+
+        Raises:
+            DataError: If there are fewer.
+        """
+        if num > len(self.pixels):
+            raise DataError(f"there are {len(self.pixels):,} images, and {num:,} were asked for")
+        if num == len(self.pixels):
+            return self
+        # Unlike torch's and NumPy's other generators, this one never changes its numbers.
+        order = torch.from_numpy(np.random.RandomState(0).permutation(len(self.pixels))[:num])
+        labels = None if self.labels is None else self.labels[order]
+        return Images(self.pixels[order], labels, self.binarize)
 
     def mean(self) -> Tensor:
         """The mean image, float32, [C, H, W]."""

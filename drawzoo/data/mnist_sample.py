@@ -1,4 +1,7 @@
-"""The first 256 test images of both MNISTs, which ship: they check a figure without a download."""
+"""256 test images of both MNISTs, which ship: they check a figure without a download.
+
+They are `Images.subset(256)` of the test splits (`benchmarks/samples.py` makes the files).
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,9 @@ from drawzoo.quality.frechet import bootstrap_stderr, frechet_distance
 
 __all__ = ["evaluate_quality"]
 
+LEAST = 1_000
+"""Images below which the Fréchet distance says more about their number than about the model."""
+
 
 def evaluate_quality(
     model: Draw,
@@ -50,8 +53,11 @@ def evaluate_quality(
             f"of {list(model.config.image)}; its classifier knows nothing else"
         )
     total = len(images.pixels)
-    if total < 2:
-        raise ConfigError("protocol quality needs at least two images")
+    if total < LEAST:
+        raise ConfigError(
+            f"protocol quality needs at least {LEAST:,} images, got {total:,}: the distance of "
+            "fewer is mostly its bias"
+        )
     seer = classifier()
     samples, pixels, again = (torch.Generator().manual_seed(seed) for _ in range(3))
     parts = []

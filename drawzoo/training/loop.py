@@ -102,6 +102,9 @@ class Trainer:
         self.config = RunConfig(self.model.config, training)
         self._check_images()
         self._check_components()
+        # A dataset's images are of one kind, so that a few tell.
+        some = torch.arange(min(len(images.pixels), 1_000))
+        self.model.likelihood.check(images.batch(some, seeded(0, "check")))
         self.model.start_from(images.mean())
         self.model.to(device)
         self.device = torch.device(device)

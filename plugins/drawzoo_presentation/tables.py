@@ -95,8 +95,8 @@ COLUMNS = (
 
 NOTES = """\
 ↓ lower is better, ↑ higher is better, ± standard error. `bound`: the negative log-likelihood bound
-on {bound} test images. `iwae`: the importance-weighted bound on the first {iwae}, whose mean is
-not that of all. `quality`: the Fréchet distance of {quality} generated images from as many test
+on {bound} test images. `iwae`: the importance-weighted bound on a random {iwae} of them.
+`quality`: the Fréchet distance of {quality} generated images from as many test
 images in the features of a digit classifier, and its confidence in them. `accuracy`: that of a
 supervised encoder. `generated`: average, standard deviation and maximum of the cross-entropy
 between generated images and unrelated test images, {generated} pairs. It is no likelihood and lower
