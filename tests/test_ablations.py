@@ -35,7 +35,7 @@ def test_fewer_steps_change_nothing_else(steps):
 def test_error_image_alone_changes_the_reader_alone():
     config, draw = model_config("draw-erroronly-mnist"), model_config("draw-mnist")
     assert config.reader.name == "attention-error"
-    same = override(config, {"variant": draw.variant, "reader.name": draw.reader.name})
+    same = override(config, {"variant": draw.variant, "reader.name": "drawzoo:attention"})
     assert override(same, {"reader.size": 5}) == draw
 
 
@@ -58,7 +58,7 @@ class TestNoPrivy:
 
     def test_changes_the_encoder_alone(self):
         config, draw = model_config("draw-noprivy-mnist"), model_config("draw-mnist")
-        same = override(config, {"variant": "draw", "encoder.name": "lstm"})
+        same = override(config, {"variant": "draw", "encoder.name": "drawzoo:lstm"})
         assert override(same, {"encoder.units": 256}) == draw
 
     def test_encoder_is_sound(self):

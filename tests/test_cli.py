@@ -361,7 +361,8 @@ class TestEvaluate:
         from drawzoo.data.images import load_dataset
 
         loaded, images = drawzoo.load(model), load_dataset("synthetic", "test", None)
-        images = images._replace(binarize=False)
+        binary = 255 * (images.pixels > 127).to(torch.uint8)
+        images = images._replace(pixels=binary, binarize=False)
         figure = evaluate_bound(loaded, images, dataset="synthetic", split="test", seed=2)
         generator = torch.Generator().manual_seed(2)
         bound = loaded.bound(images.batch(torch.arange(200)), generator=generator)

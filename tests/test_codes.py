@@ -241,7 +241,7 @@ class TestCommands:
         assert (code, out) == (0, []) and "5 images" in err
         tensors = load_file(codes)
         assert tensors["z"].shape == (3, 5, 2)
-        assert tensors["labels"].tolist() == [7, 2, 1, 0, 4]
+        assert tensors["labels"].tolist() == [8, 7, 1, 7, 1]
         code, out, err = run("decode", small, codes, "--out", picture, "--gif", gif)
         assert code == 0 and "5 drawings" in err
         assert picture.read_bytes()[:4] == b"\x89PNG" and gif.read_bytes()[:3] == b"GIF"

@@ -52,7 +52,8 @@ class TestVerify:
         assert [line.split()[:3] for line in lines if "DAMAGED" in line] == [
             [NAMES[0], place, "DAMAGED"]
         ]
-        assert str(folder / file) in said and said.count("\n") == 1
+        # The middle of a long path is cut.
+        assert str(folder)[:30] in said and file[:8] in said and said.count("\n") == 1
         assert ("drawzoo pull" in said) is (place == "cache")
         code, lines, _ = run("verify", "--json")
         assert code == 6

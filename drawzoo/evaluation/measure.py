@@ -11,6 +11,7 @@ from drawzoo.components import Encoder
 from drawzoo.data.images import load_dataset
 from drawzoo.distributed import ALONE, World
 from drawzoo.errors import UnknownNameError
+from drawzoo.evaluation import quality
 from drawzoo.evaluation.accuracy import evaluate_accuracy
 from drawzoo.evaluation.bound import evaluate_bound
 from drawzoo.evaluation.common import Progress
@@ -124,17 +125,19 @@ def measure_for_card(
         progress: Gives what wraps the sequence of batches of a protocol.
     """
     dataset = model.config.dataset
-    figures = []
+    figures, total = [], len(load_dataset(dataset, "test", root).pixels)
     for kind in applicable(model):
+        if kind == "quality" and total < quality.LEAST:
+            continue
 
         def found(images: int | None, kind: str = kind) -> Figure:
             return measure(
                 model, kind, root, dataset=dataset, images=images, progress=progress(kind)
             )
 
-        figure = found(CARD_IWAE_IMAGES if kind == "iwae" else None)
+        figure = found(min(total, CARD_IWAE_IMAGES) if kind == "iwae" else None)
         if isinstance(figure, IwaeFigure) and figure.nats_stderr >= CARD_IWAE_ERROR:
-            figure = found(2 * CARD_IWAE_IMAGES)
+            figure = found(min(total, 2 * CARD_IWAE_IMAGES))
         figures.append(figure)
     sample = f"{dataset}-sample"
     try:

@@ -144,7 +144,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     groups = optimizer.state_dict()["param_groups"]
     # Optimisers take any state, and fail at the step. Adam's is the same for all parameters.
     known = {"step", "exp_avg", "exp_avg_sq"}
-    for index, values in state.items():
+    for number, values in state.items():
         if values.keys() != known:
-            raise ValueError(f"the optimiser's state of parameter {index} is {sorted(values)}")
+            raise ValueError(f"the optimiser's state of parameter {number} is {sorted(values)}")
     optimizer.load_state_dict({"state": state, "param_groups": groups})
