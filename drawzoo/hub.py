@@ -34,7 +34,7 @@ from drawzoo.manifest import (
     verify,
 )
 from drawzoo.paths import hub_cache
-from drawzoo.registry import registry
+from drawzoo.registry import Entry, canonical, registry
 
 __all__ = [
     "HUB",
@@ -47,6 +47,7 @@ __all__ = [
     "locate",
     "parse_address",
     "parse_repository",
+    "pinned",
     "preview",
     "published_model",
     "repository_folder",
@@ -273,13 +274,22 @@ def published_model(name: str) -> tuple[str, Published]:
     """
     if "/" in name or "\\" in name or name.startswith("."):
         raise UnknownNameError(f"{name!r} is no model's name; for a folder say {LOCAL}{name}")
-    short = registry().find("model", name).name
-    if short not in manifest():
+    entry = registry().find("model", name)
+    published = pinned(entry)
+    if published is None:
         raise WeightsError(
             f"{name} has no published weights; train it (drawzoo train {name} --out DIR) and use "
             f"it as {LOCAL}DIR"
         )
-    return short, manifest()[short]
+    return entry.name, published
+
+
+def pinned(entry: Entry) -> Published | None:
+    """The published weights of a registered model, None if it has none.
+
+    The manifest is drawzoo's own: another distribution's model of the same name is another model.
+    """
+    return manifest().get(entry.name) if canonical(entry.distribution) == "drawzoo" else None
 
 
 def _pins(published: Published, files: Collection[str]) -> dict[str, Pin]:

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 import drawzoo
+from drawzoo.cli.list import describe
 from drawzoo.config import override
 from drawzoo.data.images import Images, load_dataset
-from drawzoo.errors import ConfigError, DataError, PluginError
+from drawzoo.errors import ConfigError, DataError, PluginError, WeightsError
 from drawzoo.plugins import installed
 from drawzoo.registry import Entry
 from drawzoo.training.config import RunConfig, TrainingConfig
@@ -158,6 +159,20 @@ def test_datasets_are_checked(tmp_path, register, images):
     register("dataset", "mine", Mine())
     with pytest.raises(DataError, match="mine gives"):
         load_dataset("mine", "train", tmp_path)
+
+
+def test_a_model_of_another_distribution_never_gets_our_weights(tiny, register):
+    register("model", "draw-mnist", override(tiny(), {"variant": "draw"}))
+    with pytest.raises(WeightsError, match="no published weights"):
+        drawzoo.load("stranger:draw-mnist")
+    assert drawzoo.load("drawzoo:draw-mnist").config.steps == 10
+    ours, theirs = (
+        describe(entry)
+        for entry in installed().registry.entries("model")
+        if entry.name == "draw-mnist"
+    )
+    assert (ours["plugin"], theirs["plugin"]) == ("drawzoo", "stranger")
+    assert ours["bound_nats"] and theirs["bound_nats"] is theirs["source"] is None
 
 
 def test_training_on_grey_under_bernoulli_is_refused(tiny, tmp_path):

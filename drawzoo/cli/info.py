@@ -22,8 +22,8 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.config import to_dict
     from drawzoo.figures import Figure, summary
     from drawzoo.figures import facts as figure_facts
-    from drawzoo.hub import HUB, LOCAL, cached, locate, shipped
-    from drawzoo.manifest import CONFIG, manifest
+    from drawzoo.hub import HUB, LOCAL, cached, locate, pinned, shipped
+    from drawzoo.manifest import CONFIG
     from drawzoo.registry import registry
     from drawzoo.zoo import model_config
 
@@ -37,7 +37,7 @@ def command(model: str, as_json: bool) -> None:
         facts = describe(registry().find("model", model))
         facts["config"] = to_dict(model_config(model))
         short = model.rpartition(":")[2]
-        if published := manifest().get(short):
+        if published := pinned(registry().find("model", model)):
             facts |= msgspec.to_builtins(published)
             facts["figures"] = [figure_facts(figure) for figure in published.figures]
             # Nothing is fetched to tell of it.

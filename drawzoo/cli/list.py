@@ -60,12 +60,11 @@ def command(pattern: str, as_json: bool) -> None:
 def describe(entry: Entry) -> dict[str, Any]:
     """What is known of a model without loading it; figures are None where it has no weights."""
     from drawzoo.figures import BoundFigure, find
-    from drawzoo.hub import cached, shipped
-    from drawzoo.manifest import manifest
+    from drawzoo.hub import cached, pinned, shipped
     from drawzoo.zoo import model_config
 
     config = model_config(entry.qualified)
-    published = manifest().get(entry.name)
+    published = pinned(entry)
     weights = published.files["model.safetensors"] if published else None
     figures = published.figures if published else []
     bound = find(figures, BoundFigure, config.dataset)
