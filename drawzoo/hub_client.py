@@ -53,6 +53,8 @@ def resolve(repository: str, revision: str, cache: Path) -> str:
 
     def ask(**options: Any) -> str:
         found = api.resolve_revision(repository, revision=revision, cache_dir=cache, **options)
+        if not re.fullmatch("[0-9a-f]{40}", str(found.resolved)):
+            raise _unsound(repository)
         return found.resolved
 
     with hub_errors(repository, revision):
@@ -79,6 +81,33 @@ def size_of(repository: str, commit: str, file: str) -> int | None:
 
     with hub_errors(repository, commit, file):
         return _within(PATIENCE, ask)
+
+
+def _unsound(repository: str) -> HubError:
+    return HubError(
+        f"the Hub's answer for {repository} names no file by its content; check HF_ENDPOINT"
+    )
+
+
+@contextlib.contextmanager
+def _sound(repository: str) -> Iterator[None]:
+    """Refuses answers whose ETag or commit is not a hash: the client makes paths of both."""
+    from huggingface_hub import file_download
+
+    ask = file_download.get_hf_file_metadata
+
+    def checked(*args: Any, **options: Any) -> Any:
+        found = ask(*args, **options)
+        etag, commit = found.etag or "", found.commit_hash or ""
+        if not (re.fullmatch("[0-9a-f]{32,64}", etag) and re.fullmatch("[0-9a-f]{40}", commit)):
+            raise _unsound(repository)
+        return found
+
+    file_download.get_hf_file_metadata = checked
+    try:
+        yield
+    finally:
+        file_download.get_hf_file_metadata = ask
 
 
 def fetch(
@@ -134,7 +163,12 @@ def fetch(
                 )
             )
 
-    with hub_errors(repository, commit, file), _small_chunks(), warnings.catch_warnings():
+    with (
+        hub_errors(repository, commit, file),
+        _small_chunks(),
+        _sound(repository),
+        warnings.catch_warnings(),
+    ):
         # That there is little room is told when there is too little.
         warnings.simplefilter("ignore")
         path = download() if patience is None else _within(patience, download, pulse)

@@ -49,7 +49,7 @@ class Hub:
 
     def reset(self):
         self.repositories, self.requests, self.faults, self.stored = {}, [], [], {}
-        self.xet, self.xet_hashes = None, {}
+        self.xet, self.xet_hashes, self.etag = None, {}, None
         # The client remembers Xet's tokens by commit, from one test to the next.
         self.salt = os.urandom(8).hex()
 
@@ -221,7 +221,9 @@ class Handler(BaseHTTPRequestHandler):
         told = "f" * 40 if self.kind == "commit" else commit
         if file not in files:
             raise Refused(404, "EntryNotFound")
-        data, headers = files[file], {"X-Repo-Commit": told, "ETag": f'"{blob_id(files[file])}"'}
+        data = files[file]
+        etag = blob_id(data) if self.hub.etag is None else self.hub.etag
+        headers = {"X-Repo-Commit": told, "ETag": f'"{etag}"'}
         if xet_hash := self.hub.xet_hashes.get(hashlib.sha256(data).hexdigest()):
             token = f"{self.hub.endpoint}/api/models/{name}/xet-read-token/{commit}"
             headers |= {"X-Xet-Hash": xet_hash, "Link": f'<{token}>; rel="xet-auth"'}

@@ -421,3 +421,19 @@ class TestCacheThatCannotBeWritten:
         with pytest.raises(OutputError, match="cannot be removed"):
             locate(NAME, "hub")
         assert locate(NAME) == (shipped, "shipped", None)
+
+
+@pytest.mark.parametrize(
+    "etag", ["{}/x.pth", "../../../../x.pth", "", "a" * 5000, "..", "a/b", "x\tb", "%2e%2e"]
+)
+def test_an_etag_never_names_a_file(loopback, commit, tmp_path, etag):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    loopback.etag = etag.format(outside)
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(hub_cache())}
+    with pytest.raises(HubError) as error:
+        locate(NAME, "hub")
+    one_line(error)
+    after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(hub_cache())}
+    assert after == before
+    assert not list(hub_cache().rglob("*.safetensors"))
