@@ -63,7 +63,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def sweep(folder: Path) -> None:
     """Removes the incomplete files that a killed process left; no other may be writing there."""
-    for left in folder.glob(f".*{PART}"):
+    for left in folder.glob(f".*.{'[0-9a-f]' * 12}{PART}"):
         with contextlib.suppress(OSError):
             left.unlink()
 
@@ -114,6 +114,8 @@ def waiting_lock(path: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise OutputError(f"another process is changing {path}; try again") from None
+    except OSError as error:
+        raise _failed(path, error) from error
 
 
 def check_writable(path: Path) -> None:

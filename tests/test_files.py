@@ -158,7 +158,7 @@ def die_while_writing(path):
 
 def test_what_a_killed_process_left_is_swept_by_the_next(folder):
     (folder / "file").write_bytes(b"old")
-    (folder / ".own").touch()
+    (folder / ".own.part").touch()
     process = multiprocessing.get_context("fork").Process(
         target=die_while_writing, args=(folder / "file",)
     )
@@ -166,7 +166,7 @@ def test_what_a_killed_process_left_is_swept_by_the_next(folder):
     process.join(60)
     assert len(os.listdir(folder)) == 3
     with locked(folder):
-        assert {".own", "file"} <= set(os.listdir(folder)) <= {".lock", ".own", "file"}
+        assert {".own.part", "file"} <= set(os.listdir(folder)) <= {".lock", ".own.part", "file"}
     assert (folder / "file").read_bytes() == b"old"
 
 

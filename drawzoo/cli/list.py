@@ -20,7 +20,7 @@ def command(pattern: str, as_json: bool) -> None:
     import json
 
     from drawzoo.cli.table import print_table
-    from drawzoo.errors import PluginError, UnknownNameError, nearest
+    from drawzoo.errors import PluginError, UnknownNameError, nearest, short
     from drawzoo.registry import registry
     from drawzoo.zoo import list_models
 
@@ -33,7 +33,7 @@ def command(pattern: str, as_json: bool) -> None:
             try:
                 rows.append(describe(entry))
             except PluginError as error:
-                click.echo(f"Note: {entry.qualified} is left out: {error}", err=True)
+                click.echo(short(f"Note: {entry.qualified} is left out: {error}"), err=True)
     for clash in registry().clashes():
         click.echo(f"Note: {clash}", err=True)
     if as_json:

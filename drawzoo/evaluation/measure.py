@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,8 @@ def measure(
         data = load_dataset(dataset, split, root)
     if protocol in ("bound", "iwae"):
         settings["world"] = world
-    count = images or min(len(data.pixels), PAIRS if protocol == "generated" else sys.maxsize)
+    total = len(data.pixels)
+    count = images or (min(total, PAIRS) if protocol == "generated" else total)
     return _EVALUATE[protocol](
         model, data.subset(count), dataset=dataset, split=split, progress=progress, **settings
     )
@@ -136,7 +136,11 @@ def measure_for_card(
             )
 
         figure = found(min(total, CARD_IWAE_IMAGES) if kind == "iwae" else None)
-        if isinstance(figure, IwaeFigure) and figure.nats_stderr >= CARD_IWAE_ERROR:
+        if (
+            isinstance(figure, IwaeFigure)
+            and figure.nats_stderr >= CARD_IWAE_ERROR
+            and figure.images < total
+        ):
             figure = found(min(total, 2 * CARD_IWAE_IMAGES))
         figures.append(figure)
     sample = f"{dataset}-sample"
