@@ -43,10 +43,10 @@ def test_the_new_plugin_works(tmp_path, monkeypatch, name, encoder):
 
 
 def test_its_test_passes(tmp_path):
-    make("wavelet", tmp_path)
+    make("ripple", tmp_path)
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     done = subprocess.run(
-        pytest_, cwd=tmp_path / "drawzoo-wavelet", capture_output=True, text=True, check=False
+        pytest_, cwd=tmp_path / "drawzoo-ripple", capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
 
@@ -66,3 +66,12 @@ def test_nothing_is_overwritten(tmp_path):
         make("wavelet", tmp_path)
     assert edited.read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["lstm", "model1", "conv", "taken"])
+def test_a_name_in_use_is_refused(tmp_path, monkeypatch, name):
+    (tmp_path / "drawzoo_taken.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="in use"):
+        make(name, tmp_path)
+    assert not (tmp_path / f"drawzoo-{name}").exists()

@@ -26,12 +26,14 @@ def command(name: str, to: Path) -> None:
     It is the tutorial's finished plugin (docs/plugins.md) under your name: install it, train it,
     then replace what the encoder does.
     """
+    import importlib.util
     import re
     import shutil
     import tempfile
 
     from drawzoo.config import NAME
     from drawzoo.errors import ConfigError, OutputError
+    from drawzoo.registry import registry
 
     if not re.fullmatch(NAME, name) or name[0].isdigit() or name.startswith("drawzoo"):
         raise ConfigError(
@@ -42,6 +44,13 @@ def command(name: str, to: Path) -> None:
     if folder.exists():
         raise OutputError(f"{folder} is there already; choose another name or --to")
     word = name.replace("-", "_")
+    used = {
+        f"the encoder {name}": name in {e.name for e in registry().entries("encoder")},
+        f"the model {name}-mnist": f"{name}-mnist" in {e.name for e in registry().entries("model")},
+        f"the module drawzoo_{word}": importlib.util.find_spec(f"drawzoo_{word}") is not None,
+    }
+    if there := [what for what, is_there in used.items() if is_there]:
+        raise ConfigError(f"{name!r} is in use, by {there[0]}; choose another name")
     renamed = {
         f"drawzoo-{_EXAMPLE}": f"drawzoo-{name}",
         f"drawzoo_{_EXAMPLE}": f"drawzoo_{word}",
