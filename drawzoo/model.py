@@ -31,7 +31,7 @@ from torch.utils._pytree import tree_map_only
 from drawzoo.components import Encoder, EncoderState, Reader, Window, Writer
 from drawzoo.config import ModelConfig
 from drawzoo.drawing import Drawing, join
-from drawzoo.errors import ConfigError
+from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.likelihood import LIKELIHOODS
 from drawzoo.recurrent import LSTM
 
@@ -227,6 +227,8 @@ class Draw(nn.Module):
         return Step(State(canvas, encoder, decoder), z, posterior, read, write)
 
     def _steps(self, x: Tensor, context: Tensor | None, noise: Tensor) -> Iterator[Step]:
+        if not len(noise):
+            raise ConfigError(f"{self.config.name} takes noise of one step or more, got none")
         state = self.initial_state(len(x))
         for noise_t in noise:
             step = self.step(x, context, noise_t, state)
@@ -289,6 +291,7 @@ class Draw(nn.Module):
         reconstruction, kl, _ = self(x, self.noise(len(x), self.config.steps, generator))
         bound: Bound = (reconstruction + kl.sum(dim=0)).as_subclass(Bound)
         bound.kl, bound.reconstruction = kl, reconstruction
+        self._check_finite(bound)
         return bound
 
     @torch.no_grad()
@@ -315,7 +318,9 @@ class Draw(nn.Module):
         log_ratio = x.new_zeros(len(x))
         for step, noise_t in zip(self._steps(x, context, noise), noise, strict=True):
             log_ratio = log_ratio + gaussian_log_ratio(step.posterior, noise_t)
-        return (log_ratio - self.likelihood.nats(step.state.canvas, x)).view(samples, batch)
+        weights = log_ratio - self.likelihood.nats(step.state.canvas, x)
+        self._check_finite(weights)
+        return weights.view(samples, batch)
 
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
@@ -329,7 +334,9 @@ class Draw(nn.Module):
                 f"{self.config.name} does not classify: its encoder, "
                 f"{self.config.encoder.name}, has no classifier"
             )
-        return self.encoder.classify(self.encoder.prepare(self._checked(x)))
+        logits = self.encoder.classify(self.encoder.prepare(self._checked(x)))
+        self._check_finite(logits)
+        return logits
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator | None = None) -> Drawing:
@@ -354,11 +361,13 @@ class Draw(nn.Module):
             the canvases of `reconstruct(x)` with a generator in the same state.
         """
         steps = self._inferred(x, generator)
-        return Codes(
+        codes = Codes(
             torch.stack([step.z for step in steps]),
             torch.stack([step.posterior.mean for step in steps]),
             torch.stack([step.posterior.log_std for step in steps]),
         )
+        self._check_finite(codes.z, gaussian_kl(Posterior(codes.mean, codes.log_std)))
+        return codes
 
     def _inferred(self, x: Tensor, generator: torch.Generator | None) -> list[Step]:
         x = self._checked(x)
@@ -415,6 +424,7 @@ class Draw(nn.Module):
             for z in self._groups(self._prior(num, steps, generator)):
                 images[first : first + z.shape[1]] = self.paint(z)
                 first += z.shape[1]
+        self._check_finite(images)
         return images
 
     def paint(self, z: Tensor) -> Tensor:
@@ -466,7 +476,17 @@ class Draw(nn.Module):
         self, canvases: list[Tensor], reads: list[Window | None], writes: list[Window | None]
     ) -> Drawing:
         stacked = torch.stack(canvases)
+        windows = (window[:5] for window in (*reads, *writes) if window is not None)
+        self._check_finite(stacked, *itertools.chain.from_iterable(windows))
         return Drawing(stacked, self.likelihood.mean(stacked), _windows(reads), _windows(writes))
+
+    def _check_finite(self, *results: Tensor) -> None:
+        """Raises `WeightsError` for NaN or infinity, which finite but huge weights give."""
+        if not all(bool(result.isfinite().all()) for result in results):
+            raise WeightsError(
+                f"{self.config.name} computes values that are not finite: its weights are damaged "
+                "or too large; get them again, or use another model"
+            )
 
     def _checked_steps(self, num: int, steps: int | None, stacklevel: int) -> int:
         trained = self.config.steps

@@ -67,11 +67,13 @@ def write_shards(
         raise ConfigError(f"PNG has 1 or 3 channels, not {channels}; use --format safetensors")
     steps = steps or model.config.steps
     index = {"model": name or model.config.name, "seed": seed, "steps": steps, "format": format}
+    index["weights"] = _fingerprint(model)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
-    _check_index(folder, index | {"weights": _fingerprint(model)}, world)
+    if world.any(world.leads and (folder / INDEX).exists(), model.initial_canvas.device):
+        _check_index(folder / INDEX, index)
     suffix = "safetensors" if format == "safetensors" else "tar"
     generator = torch.Generator().manual_seed(seed)
     drawn = 0
@@ -80,6 +82,7 @@ def write_shards(
         path = folder / f"{shard:06}.{suffix}"
         # The last one of a smaller number is not whole in a larger one.
         if _count(path, format) >= count:
+            _write_index(folder / INDEX, index, world)
             continue
         for _ in range((first - drawn) // CHUNK):
             # The chunks of other shards take their seeds and draw nothing.
@@ -91,22 +94,25 @@ def write_shards(
             write_atomic(path, save({"images": pixels}, {"first": str(first)}))
         else:
             write_atomic(path, _tar(pixels, first))
+        _write_index(folder / INDEX, index, world)
 
 
-def _check_index(folder: Path, index: dict[str, Any], world: World) -> None:
-    path = folder / INDEX
-    with world.leader_first():
-        if world.leads and not path.exists():
-            write_atomic(path, msgspec.json.format(msgspec.json.encode(index)) + b"\n")
-        try:
-            found = msgspec.json.decode(path.read_bytes())
-        except msgspec.DecodeError:
-            found = None
+def _check_index(path: Path, index: dict[str, Any]) -> None:
+    try:
+        found = msgspec.json.decode(path.read_bytes())
+    except msgspec.DecodeError:
+        found = None
     if found != index:
         raise ConfigError(
-            f"{folder} holds other drawings (see {path}); draw into another folder, or with the "
-            "same model, seed, steps and format to go on"
+            f"{path.parent} holds other drawings (see {path}); draw into another folder, or with "
+            "the same model, seed, steps and format to go on"
         )
+
+
+def _write_index(path: Path, index: dict[str, Any], world: World) -> None:
+    """Writes the index once there are drawings, which a model may refuse to draw."""
+    if world.leads and not path.exists():
+        write_atomic(path, msgspec.json.format(msgspec.json.encode(index)) + b"\n")
 
 
 def _fingerprint(model: Draw) -> str:

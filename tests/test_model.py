@@ -212,6 +212,14 @@ class TestRecurrence:
         assert model.reconstruct(x).canvases.shape == (2, 3, 3, 5, 8)
         assert model.sample(2).shape == (2, 3, 5, 8)
 
+    @pytest.mark.parametrize(
+        ("method", "noise"), [("forward", (0, 2, 2)), ("log_weights", (0, 1, 2, 2))]
+    )
+    def test_noise_of_no_step_is_refused(self, double, method, noise):
+        model = double()
+        with pytest.raises(ConfigError, match="one step or more"):
+            getattr(model, method)(binary(model, 2), torch.zeros(noise).double())
+
     def test_noise_differs_between_steps_and_fewer_steps_use_its_beginning(self, double):
         model = double()
         noise = model.noise(3, 4, seeded())

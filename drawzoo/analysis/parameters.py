@@ -55,7 +55,7 @@ def parts(model: Draw) -> list[Part]:
         groups.setdefault(name.partition(".")[0], {})[name] = parameter.detach()
     for part, tensors in sorted(groups.items(), key=lambda group: ORDER.index(group[0])):
         count = sum(tensor.numel() for tensor in tensors.values())
-        norm = sum(tensor.square().sum().item() for tensor in tensors.values()) ** 0.5
+        norm = sum(tensor.double().square().sum().item() for tensor in tensors.values()) ** 0.5
         spectra = {
             name: torch.linalg.svdvals(tensor.flatten(1).double())
             for name, tensor in tensors.items()

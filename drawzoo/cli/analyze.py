@@ -73,9 +73,9 @@ def steps(
     the finished image changes, as the mean over its pixels.
     """
     import functools
-    import json
 
     from drawzoo.cli.loading import load_model
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
@@ -121,7 +121,7 @@ def steps(
     ]
     if as_json:
         facts = {"dataset": dataset, "split": split, "images": count, "seed": seed, "steps": rows}
-        click.echo(json.dumps({"model": model} | facts, indent=2))
+        print_json({"model": model} | facts, indent=2)
         return
     print_table(
         ["step", "nats", "change without", "change anew"],
@@ -175,9 +175,8 @@ def interpolate(
     `drawzoo sample --num 1 --seed`. Each step's code moves by itself. The ends are exactly the
     images' reconstructions.
     """
-    import json
-
     from drawzoo.cli.loading import load_model
+    from drawzoo.cli.printing import print_json
     from drawzoo.files import check_writable, write_atomic
 
     if out == gif:
@@ -231,7 +230,7 @@ def interpolate(
             "weights": [i / (num - 1) for i in range(num)],
             "change": {name: change.tolist() for name, change in changes.items()},
         }
-        click.echo(json.dumps(facts, indent=2))
+        print_json(facts, indent=2)
         return
     for name, change in changes.items():
         click.echo(
@@ -249,9 +248,8 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
 
     Red is positive and blue negative, on one scale for each model.
     """
-    import json
-
     from drawzoo.cli.loading import load_model
+    from drawzoo.cli.printing import print_json
     from drawzoo.files import check_writable, write_atomic
 
     check_writable(out)
@@ -273,7 +271,7 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
             }
             for model, (layer, weight) in found.items()
         }
-        click.echo(json.dumps({"models": facts}, indent=2))
+        print_json({"models": facts}, indent=2)
         return
     for model, (layer, weight) in found.items():
         outputs, inputs, height, width = weight.shape
@@ -299,11 +297,10 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
     drawzoo analyze parameters draw-mnist
     drawzoo analyze parameters draw-t1-mnist draw-t2-mnist draw-mnist --versus steps
     """
-    import json
-
     import msgspec
 
     from drawzoo.cli.loading import load_model
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
 
@@ -333,7 +330,7 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
         if against:
             figures = [msgspec.to_builtins(figure) for figure in against.figures]
             facts["versus"] = against._asdict() | {"figures": figures}
-        click.echo(json.dumps(facts, indent=2))
+        print_json(facts, indent=2)
         return
     print_table(
         ["model", "part", "parameters", "norm", "rms", "largest singular value"],
@@ -388,9 +385,8 @@ def attention(
 
     Once for each IMAGE drawn again, and for new drawings, those of `drawzoo sample --seed`.
     """
-    import json
-
     from drawzoo.cli.loading import load_model
+    from drawzoo.cli.printing import print_json
     from drawzoo.files import check_writable, write_atomic
 
     check_writable(out)
@@ -424,7 +420,7 @@ def attention(
         for index, name in enumerate(called)
     ]
     if as_json:
-        click.echo(json.dumps({"model": model, "seed": seed, "images": courses}, indent=2))
+        print_json({"model": model, "seed": seed, "images": courses}, indent=2)
     else:
         for course in courses:
             for what in ("reads", "writes"):

@@ -103,8 +103,8 @@ def sample(**options: Any) -> None:
 def scaling(out: Path, **options: Any) -> None:
     """Measures a training step against T, batch, units and pixels, and plots it."""
     import functools
-    import json
 
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.files import check_writable
 
@@ -123,7 +123,7 @@ def scaling(out: Path, **options: Any) -> None:
     )
     plot(records, out, f"{config.name}: a training step of {options['batch']} images")
     if options["as_json"]:
-        click.echo(json.dumps(records, indent=2))
+        print_json(records, indent=2)
     else:
         for record in records:
             click.echo(
@@ -151,7 +151,7 @@ def _prepared(options: dict[str, Any]) -> ModelConfig:
 
 
 def _bench(kind: Any, **options: Any) -> None:
-    import json
+    from drawzoo.cli.printing import print_json
 
     config = _prepared(options)
     from drawzoo.bench.work import bench
@@ -175,7 +175,7 @@ def _bench(kind: Any, **options: Any) -> None:
         figures["best_batch"] = max(found, key=lambda batch: found[batch])
         figures["best_images_per_s"] = found[figures["best_batch"]]
     if options["as_json"]:
-        click.echo(json.dumps(figures, indent=2))
+        print_json(figures, indent=2)
         return
     how = f"compiled in {figures['compile_s']:.0f} s" if figures["compile"] else "eager"
     click.echo(

@@ -25,14 +25,13 @@ def command() -> None:
 @json_option
 def ls(cache_dir: Path | None, as_json: bool) -> None:
     """Lists the cached models."""
-    import json
-
     from drawzoo.cache import cached_models
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
 
     models = cached_models(cache_dir)
     if as_json:
-        click.echo(json.dumps([model._asdict() for model in models], indent=2))
+        print_json([model._asdict() for model in models], indent=2)
         return
     print_table(
         ["repository", "commit", "size", "model"],

@@ -64,9 +64,9 @@ def command(
     accuracy: the share of images that a model with a supervised encoder classifies correctly.
     """
     import functools
-    import json
 
     from drawzoo.cli.loading import model_folder
+    from drawzoo.cli.printing import print_json
 
     if k is not None and protocol != "iwae":
         raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
@@ -104,7 +104,7 @@ def command(
             if not processes.leads:
                 continue
             if as_json:
-                click.echo(json.dumps(facts(figure), separators=(",", ":")))
+                print_json(facts(figure), separators=(",", ":"))
             else:
                 click.echo(f"{name}: {summary(figure)}")
 
@@ -122,9 +122,9 @@ def _compare(
     as_json: bool,
 ) -> None:
     import functools
-    import json
 
     from drawzoo.cli.loading import model_folder
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.config import to_dict
     from drawzoo.data.images import load_dataset
@@ -145,7 +145,7 @@ def _compare(
         )
         if as_json:
             head = {"model": name, "against": against, "dataset": chosen, "split": split}
-            click.echo(json.dumps(head | to_dict(found), separators=(",", ":")))
+            print_json(head | to_dict(found), separators=(",", ":"))
         else:
             click.echo(
                 f"{name}: {found.nats_better:+.2f} ± {found.nats_stderr:.2f} nats better than "

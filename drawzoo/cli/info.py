@@ -19,6 +19,7 @@ def command(model: str, as_json: bool) -> None:
     import msgspec
 
     from drawzoo.cli.list import describe
+    from drawzoo.cli.printing import print_json
     from drawzoo.config import to_dict
     from drawzoo.figures import Figure, summary
     from drawzoo.figures import facts as figure_facts
@@ -44,7 +45,7 @@ def command(model: str, as_json: bool) -> None:
             folder_or_none = cached(short) or shipped(short)
             facts["folder"] = str(folder_or_none) if folder_or_none else None
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        print_json(facts, indent=2)
         return
     for key, value in facts.items():
         if key == "config":

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 @json_option
 def command(pattern: str, as_json: bool) -> None:
     """Lists the models whose names match PATTERN, such as '*-mnist'."""
-    import json
-
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.errors import PluginError, UnknownNameError, nearest, short
     from drawzoo.registry import registry
@@ -37,7 +36,7 @@ def command(pattern: str, as_json: bool) -> None:
     for clash in registry().clashes():
         click.echo(f"Note: {clash}", err=True)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows, indent=2)
         return
     print_table(
         ["name", "dataset", "plugin", "steps", "parameters", "size", "bound (nats)", "source"],

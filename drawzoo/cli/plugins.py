@@ -14,8 +14,7 @@ def command(as_json: bool) -> None:
 
     Plugins are Python packages that run with your rights: install only those you trust.
     """
-    import json
-
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.plugins import installed
 
@@ -23,7 +22,7 @@ def command(as_json: bool) -> None:
     clashes = plugins.registry.clashes()
     if as_json:
         rows = [plugin._asdict() for plugin in plugins.plugins]
-        click.echo(json.dumps({"plugins": rows, "clashes": clashes}, indent=2))
+        print_json({"plugins": rows, "clashes": clashes}, indent=2)
         return
     print_table(
         ["plugin", "distribution", "version", "gives"],

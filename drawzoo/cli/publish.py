@@ -38,10 +38,9 @@ def command(
     One commit has card, pictures, configuration and weights; if nothing changed, there is none. The
     token is that of `hf auth login` or HF_TOKEN.
     """
-    import json
-
     import msgspec
 
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.files import write_atomic
     from drawzoo.hub import parse_repository, shipped
@@ -74,4 +73,4 @@ def command(
             if pin_it:
                 write_atomic(found.folder / CARD, card)
                 write_manifest(path, found.name, entry)
-        click.echo(json.dumps({found.name: msgspec.to_builtins(entry)}))
+        print_json({found.name: msgspec.to_builtins(entry)})

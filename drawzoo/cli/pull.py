@@ -41,8 +41,7 @@ def command(
     MODEL is a name (see: drawzoo list), whose files are checked against their SHA-256, or
     hf-hub:user/repo@revision, whose configuration and tensors are.
     """
-    import json
-
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import download_progress
     from drawzoo.hub import HUB, LOCAL, copy_to, locate, preview
     from drawzoo.manifest import manifest
@@ -59,7 +58,10 @@ def command(
         if dry_run:
             size = "bytes unknown" if plan.bytes is None else f"{plan.bytes:,} bytes to fetch"
             text = f"{name}: {plan.source}, {size}"
-            click.echo(json.dumps({"name": name, **plan._asdict()}) if as_json else text)
+            if as_json:
+                print_json({"name": name, **plan._asdict()})
+            else:
+                click.echo(text)
             continue
         # What was just resolved is not resolved again: it could have moved.
         exact = f"{HUB}{plan.repository}@{plan.commit}" if name.startswith(HUB) else name
@@ -73,7 +75,7 @@ def command(
             folder = copy_to(folder, to, name)
         if as_json:
             found = {"name": name, "folder": str(folder), "source": came_from, "commit": commit}
-            click.echo(json.dumps(found))
+            print_json(found)
             continue
         came = {
             "cache": "already in the cache",

@@ -52,9 +52,9 @@ def command(
     drawzoo reconstruct draw-mnist my-seven.jpg my-two.png --gif drawing.gif
     """
     import functools
-    import json
 
     from drawzoo.cli.loading import load_model
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
@@ -96,7 +96,7 @@ def command(
         for image, result in zip(images, results, strict=True)
     ]
     if as_json:
-        click.echo(json.dumps({"model": model, "seed": seed, "images": rows}, indent=2))
+        print_json({"model": model, "seed": seed, "images": rows}, indent=2)
     else:
         columns = ("nats", "kl", "reconstruction")
         print_table(

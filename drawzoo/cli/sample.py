@@ -98,14 +98,6 @@ def command(
 
         compile_sampling(loaded)
     images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
-    write_atomic(out, png(grid(images, roomy_scale(images))))
-    if show if show is not None else sys.stdout.isatty():
-        from rich.console import Console
-
-        from drawzoo.render.terminal import show as show_picture
-
-        show_picture(grid(images[:SHOWN]), Console())
-    click.echo(f"{num} drawings in {out}", err=True)
     if gif:
         from drawzoo.render.animation import gif as animate
 
@@ -116,6 +108,15 @@ def command(
             drawing = loaded.draw(
                 min(num, GIF_NUM), steps=steps, generator=torch.Generator().manual_seed(seed)
             )
+    write_atomic(out, png(grid(images, roomy_scale(images))))
+    if show if show is not None else sys.stdout.isatty():
+        from rich.console import Console
+
+        from drawzoo.render.terminal import show as show_picture
+
+        show_picture(grid(images[:SHOWN]), Console())
+    click.echo(f"{num} drawings in {out}", err=True)
+    if gif:
         write_atomic(gif, animate(drawing))
         click.echo(f"{min(num, GIF_NUM)} of them, step by step, in {gif}", err=True)
 

@@ -53,9 +53,8 @@ def command(
     differ by rounding, such as nats below a hundred by 0.001. All models unless named. Exit code 6
     if a file or a figure differs, or a named model has no copy here.
     """
-    import json
-
     from drawzoo.cli.again import measure_all
+    from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.errors import WeightsError
     from drawzoo.hub import cached, published_model, shipped
@@ -92,7 +91,7 @@ def command(
             count = measured if source in good else 0
             rows.append(Copy(name, source, str(folder), problems[source], count))
     if as_json:
-        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        print_json([row._asdict() for row in rows], indent=2)
     else:
         print_table(
             ["name", "source", "state", "figures", "folder"],
