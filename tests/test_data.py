@@ -41,10 +41,19 @@ def offline(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
+IDX = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+"""The datasets of IDX files, and the folder of each."""
+
+
+@pytest.fixture(params=IDX)
+def name(request):
+    return request.param
+
+
 @pytest.fixture
-def mnist(tmp_path):
-    """A small MNIST in torchvision's layout: its root, and how to replace a file of it."""
-    raw = tmp_path / "data" / "MNIST" / "raw"
+def root(tmp_path, name):
+    """A small dataset of IDX files in torchvision's layout: its root."""
+    raw = tmp_path / "data" / IDX[name] / "raw"
     raw.mkdir(parents=True)
     for name, count in (("train", 20), ("t10k", 10)):
         images = torch.randint(256, (count, 28, 28), dtype=torch.uint8, generator=seeded(count))
@@ -54,42 +63,42 @@ def mnist(tmp_path):
     return tmp_path / "data"
 
 
-def file_of(root, split, kind):
+def file_of(root, name, split, kind):
     number = {"images": 3, "labels": 1}[kind]
-    return root / "MNIST" / "raw" / f"{NAMES[split]}-{kind}-idx{number}-ubyte"
+    return root / IDX[name] / "raw" / f"{NAMES[split]}-{kind}-idx{number}-ubyte"
 
 
-class TestMNIST:
+class TestIDX:
     @pytest.mark.parametrize("split, count", [("train", 20), ("test", 10)])
-    def test_files_are_read(self, mnist, split, count):
-        images = load_dataset("mnist", split, mnist, download=False)
+    def test_files_are_read(self, root, name, split, count):
+        images = load_dataset(name, split, root, download=False)
         assert images.pixels.shape == (count, 1, 28, 28)
         assert images.pixels.dtype == torch.uint8
-        raw = file_of(mnist, split, "images").read_bytes()
+        raw = file_of(root, name, split, "images").read_bytes()
         assert images.pixels.numpy().tobytes() == raw[16:]
         assert images.labels.dtype == torch.int64
         assert images.labels.tolist() == [i % 10 for i in range(count)]
         assert images.binarize
 
     @pytest.mark.parametrize("download", [False, True])
-    def test_missing(self, offline, tmp_path, capsys, download):
+    def test_missing(self, offline, tmp_path, capsys, name, download):
         with pytest.raises(DataError) as error:
-            load_dataset("mnist", "train", tmp_path / "nowhere", download=download)
+            load_dataset(name, "train", tmp_path / "nowhere", download=download)
         assert all(word in line(error) for word in ("no train files", "--data", "DRAWZOO_DATA"))
         # Standard output is for data.
         assert capsys.readouterr().out == ""
 
     @pytest.mark.parametrize("kind", ["images", "labels"])
-    def test_one_file_missing(self, offline, mnist, kind):
-        file_of(mnist, "test", kind).unlink()
+    def test_one_file_missing(self, offline, root, name, kind):
+        file_of(root, name, "test", kind).unlink()
         with pytest.raises(DataError, match="no test files"):
-            load_dataset("mnist", "test", mnist)
+            load_dataset(name, "test", root)
 
-    def test_files_of_the_other_split_missing(self, offline, mnist):
+    def test_files_of_the_other_split_missing(self, offline, root, name):
         for kind in ("images", "labels"):
-            file_of(mnist, "test", kind).unlink()
+            file_of(root, name, "test", kind).unlink()
         try:
-            images = load_dataset("mnist", "train", mnist)
+            images = load_dataset(name, "train", root)
         except DataError as error:
             assert "damaged" not in str(error)
         else:
@@ -108,12 +117,27 @@ class TestMNIST:
             pytest.param(lambda raw: raw[:4] + b"\xff\xff\xff\xff" + raw[8:], id="huge"),
         ],
     )
-    def test_damaged(self, offline, mnist, kind, damage):
-        path = file_of(mnist, "train", kind)
+    def test_damaged(self, offline, root, name, kind, damage):
+        path = file_of(root, name, "train", kind)
         path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(DataError) as error:
-            load_dataset("mnist", "train", mnist)
+            load_dataset(name, "train", root)
         assert "damaged" in line(error) and "delete" in line(error)
+
+    def test_a_file_larger_than_the_published_one_is_not_read(self, offline, root, name):
+        with file_of(root, name, "train", "images").open("r+b") as file:
+            file.truncate(2**40)
+        with pytest.raises(DataError) as error:
+            load_dataset(name, "train", root)
+        assert "damaged" in line(error) and "1,099,511,627,776 bytes" in line(error)
+
+    def test_what_is_no_file_is_not_read(self, root, name):
+        path = file_of(root, name, "train", "labels")
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(DataError) as error:
+            load_dataset(name, "train", root, download=False)
+        assert "no file" in line(error)
 
     @pytest.mark.parametrize(
         "kind, tensor",
@@ -123,18 +147,18 @@ class TestMNIST:
             ("images", torch.zeros(20, 32, 32, dtype=torch.uint8)),
         ],
     )
-    def test_files_that_do_not_belong_together(self, mnist, kind, tensor):
-        file_of(mnist, "train", kind).write_bytes(idx(tensor))
+    def test_files_that_do_not_belong_together(self, root, name, kind, tensor):
+        file_of(root, name, "train", kind).write_bytes(idx(tensor))
         with pytest.raises(DataError) as error:
-            load_dataset("mnist", "train", mnist)
+            load_dataset(name, "train", root)
         assert "do not belong together" in line(error)
 
-    def test_files_of_the_right_length_must_be_the_published_ones(self, mnist):
+    def test_files_of_the_right_length_must_be_the_published_ones(self, root, name):
         images = torch.zeros(10_000, 28, 28, dtype=torch.uint8)
-        file_of(mnist, "test", "images").write_bytes(idx(images))
-        file_of(mnist, "test", "labels").write_bytes(idx(images[:, 0, 0]))
+        file_of(root, name, "test", "images").write_bytes(idx(images))
+        file_of(root, name, "test", "labels").write_bytes(idx(images[:, 0, 0]))
         with pytest.raises(DataError) as error:
-            load_dataset("mnist", "test", mnist)
+            load_dataset(name, "test", root)
         assert "t10k-images-idx3-ubyte is damaged" in line(error) and "MD5" in line(error)
 
 
@@ -256,7 +280,7 @@ class TestNames:
             load_dataset("mnits", "train", Path())
         assert "did you mean mnist" in line(error)
 
-    @pytest.mark.parametrize("name", ["mnist", "binarized-mnist", "synthetic"])
+    @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "binarized-mnist", "synthetic"])
     def test_unknown_split(self, name):
         with pytest.raises(DataError) as error:
             load_dataset(name, "tset", Path())
@@ -292,14 +316,15 @@ class TestRoot:
 class TestRealData:
     root = Path(REAL or "")
 
+    @pytest.mark.parametrize("name, mean", [("mnist", 0.1307), ("fashion-mnist", 0.2860)])
     @pytest.mark.parametrize("split, count", [("train", 60_000), ("test", 10_000)])
-    def test_mnist(self, split, count):
-        images = load_dataset("mnist", split, self.root, download=False)
+    def test_idx(self, name, mean, split, count):
+        images = load_dataset(name, split, self.root, download=False)
         assert images.pixels.shape == (count, 1, 28, 28)
         assert images.labels.shape == (count,)
         assert set(images.labels.tolist()) == set(range(10))
         if split == "train":
-            assert images.mean().mean().item() == pytest.approx(0.1307, abs=1e-4)
+            assert images.mean().mean().item() == pytest.approx(mean, abs=1e-4)
 
     @pytest.mark.parametrize(
         "split, count", [("train", 50_000), ("valid", 10_000), ("test", 10_000)]
@@ -322,11 +347,11 @@ class TestMNISTSample:
         assert images.binarize
 
     @pytest.mark.skipif(REAL is None, reason="DRAWZOO_TEST_DATA is not set")
-    def test_it_is_the_beginning_of_the_test_split(self):
+    def test_it_is_a_sample_of_the_test_split(self):
         sample = load_dataset("mnist-sample", "test", Path(REAL))
-        whole = load_dataset("mnist", "test", Path(REAL), download=False)
-        assert torch.equal(sample.pixels, whole.pixels[:256])
-        assert torch.equal(sample.labels, whole.labels[:256])
+        whole = load_dataset("mnist", "test", Path(REAL), download=False).subset(256)
+        assert torch.equal(sample.pixels, whole.pixels)
+        assert torch.equal(sample.labels, whole.labels)
 
     def test_the_fixed_one(self, offline, tmp_path):
         images = load_dataset("binarized-mnist-sample", "test", tmp_path)
@@ -334,7 +359,7 @@ class TestMNISTSample:
         assert set(images.pixels.unique().tolist()) == {0, 255}
 
     @pytest.mark.skipif(REAL is None, reason="DRAWZOO_TEST_DATA is not set")
-    def test_the_fixed_one_is_the_beginning_of_the_test_split(self):
+    def test_the_fixed_one_is_a_sample_of_the_test_split(self):
         sample = load_dataset("binarized-mnist-sample", "test", Path(REAL))
-        whole = load_dataset("binarized-mnist", "test", Path(REAL), download=False)
-        assert torch.equal(sample.pixels, whole.pixels[:256])
+        whole = load_dataset("binarized-mnist", "test", Path(REAL), download=False).subset(256)
+        assert torch.equal(sample.pixels, whole.pixels)

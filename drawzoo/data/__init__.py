@@ -19,6 +19,11 @@ def register_datasets(register: Registrar) -> None:
         summary="28×28 digits, binarised afresh each time an image is seen",
     )
     register(
+        "fashion-mnist",
+        "drawzoo.data.mnist:FASHION_MNIST",
+        summary="28×28 pieces of clothing, binarised afresh each time an image is seen",
+    )
+    register(
         "binarized-mnist",
         "drawzoo.data.binarized_mnist:BINARIZED_MNIST",
         summary="the fixed binarised MNIST of Larochelle & Murray (2011)",

@@ -1,7 +1,9 @@
-"""MNIST, read by torchvision.
+"""MNIST and Fashion-MNIST, read by torchvision.
 
 References:
     | Gradient-based learning applied to document recognition (LeCun et al., 1998)
+    | Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms
+      (Xiao, Rasul & Vollgraf, 2017)
 """
 
 from __future__ import annotations
@@ -11,66 +13,104 @@ import hashlib
 from pathlib import Path
 
 import torch
-from torchvision.datasets import MNIST as TorchvisionMNIST
+from torchvision import datasets
 
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError
 
-__all__ = ["MNIST"]
+__all__ = ["FASHION_MNIST", "MNIST"]
 
-# MD5 of the unpacked files. torchvision checks the packed ones as it downloads them, and after
-# that only that the files are there.
-_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", 60_000),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", 10_000),
 }
+_LARGEST = 16 + 60_000 * 28 * 28
+"""Bytes of the largest file; a larger one is refused unread."""
 
 
-class _MNIST:
+class _IDX:
+    """The four IDX files that a class of torchvision's downloads and reads.
+
+    Arguments:
+        name: The dataset's name.
+        reader: torchvision's class; its files lie in the folder of its name.
+        md5: The MD5 of each unpacked file. torchvision checks the packed ones as it downloads
+            them, and after that only that the files are there.
+    """
+
     splits = ("train", "test")
 
+    def __init__(self, name: str, reader: type[datasets.MNIST], md5: dict[str, str]) -> None:
+        self.name, self.reader, self.md5 = name, reader, md5
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
-        folder = root / "MNIST" / "raw"
+        folder = root / self.reader.__name__ / "raw"
+        images, labels, count = _FILES[split]
+        for name in (images, labels):
+            self._check(folder / name)
         try:
-            data = TorchvisionMNIST(str(root), train=split == "train", download=download)
+            data = self.reader(str(root), train=split == "train", download=download)
         except Exception as error:
             # torchvision raises RuntimeError, ValueError, OSError and AssertionError here.
             reason = (str(error).splitlines() or [type(error).__name__])[-1]
-            missing = [name for name in _MD5 if not (folder / name).exists()]
+            missing = [name for name in self.md5 if not (folder / name).exists()]
             for made in (folder, folder.parent, root):
                 # torchvision makes the folders before it knows whether there is a network.
                 with contextlib.suppress(OSError):
                     made.rmdir()
             if missing:
                 raise DataError(
-                    f"mnist: no {split} files in {folder}: {missing[0]} is missing and cannot be "
-                    f"had ({reason}); name the folder that holds MNIST/raw with --data or "
-                    "DRAWZOO_DATA"
+                    f"{self.name}: no {split} files in {folder}: {missing[0]} is missing and "
+                    f"cannot be had ({reason}); name the folder that holds "
+                    f"{folder.parent.name}/raw with --data or DRAWZOO_DATA"
                 ) from error
             raise DataError(
-                f"mnist: the {split} files in {folder} are damaged ({reason}); "
+                f"{self.name}: the {split} files in {folder} are damaged ({reason}); "
                 "delete them and try again"
             ) from error
-        images, labels, count = _FILES[split]
         if len(data.data) != len(data.targets) or data.data.shape[1:] != (28, 28):
             raise DataError(
-                f"mnist: the {split} images and labels in {folder} do not belong together"
+                f"{self.name}: the {split} images and labels in {folder} do not belong together"
             )
-        # Files of another length are somebody's own subset; those of the right one must be MNIST.
+        # Files of another length are somebody's own subset; those of the right one must be the
+        # published ones.
         if len(data.data) == count:
             for name in (images, labels):
-                if hashlib.md5((folder / name).read_bytes()).hexdigest() != _MD5[name]:
+                if hashlib.md5((folder / name).read_bytes()).hexdigest() != self.md5[name]:
                     raise DataError(
-                        f"mnist: {folder / name} is damaged (its MD5 is not the published one); "
-                        "delete it and try again"
+                        f"{self.name}: {folder / name} is damaged (its MD5 is not the published "
+                        "one); delete it and try again"
                     )
         return Images(data.data.unsqueeze(1), data.targets.to(torch.int64), binarize=True)
 
+    def _check(self, path: Path) -> None:
+        """Refuses what cannot be the published file or a part of it, unread."""
+        if path.exists() and not path.is_file():
+            raise DataError(f"{self.name}: {path} is no file; delete it and try again")
+        if path.exists() and (size := path.stat().st_size) > _LARGEST:
+            raise DataError(
+                f"{self.name}: {path} is damaged ({size:,} bytes, at most {_LARGEST:,} are right); "
+                "delete it and try again"
+            )
 
-MNIST = _MNIST()
+
+MNIST = _IDX(
+    "mnist",
+    datasets.MNIST,
+    {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
+FASHION_MNIST = _IDX(
+    "fashion-mnist",
+    datasets.FashionMNIST,
+    {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+)

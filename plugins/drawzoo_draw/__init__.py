@@ -54,6 +54,11 @@ def register_writers(register: Registrar) -> None:
 def register_models(register: Registrar) -> None:
     register("draw-mnist", "drawzoo_draw.models:DRAW_MNIST", summary="DRAW with attention")
     register(
+        "draw-fashion-mnist",
+        "drawzoo_draw.models:DRAW_FASHION_MNIST",
+        summary="DRAW with attention, of pieces of clothing",
+    )
+    register(
         "draw-binarized-mnist",
         "drawzoo_draw.models:DRAW_BINARIZED_MNIST",
         summary="DRAW as in the paper's Table 2, with half its steps",

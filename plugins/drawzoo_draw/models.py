@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from drawzoo import ComponentConfig, ModelConfig
 
-__all__ = ["DRAW_BINARIZED_MNIST", "DRAW_MNIST"]
+__all__ = ["DRAW_BINARIZED_MNIST", "DRAW_FASHION_MNIST", "DRAW_MNIST"]
 
 DRAW_MNIST = ModelConfig(
     variant="draw",
@@ -13,6 +15,8 @@ DRAW_MNIST = ModelConfig(
     encoder=ComponentConfig(name="lstm", config={"units": 256}),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
+
+DRAW_FASHION_MNIST = msgspec.structs.replace(DRAW_MNIST, dataset="fashion-mnist")
 
 DRAW_BINARIZED_MNIST = ModelConfig(
     variant="draw",
