@@ -10,9 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from drawzoo.errors import OutputError
+from drawzoo.errors import DataError, OutputError
 
-__all__ = ["check_writable", "locked", "open_atomic", "sweep", "waiting_lock", "write_atomic"]
+__all__ = [
+    "check_readable",
+    "check_writable",
+    "locked",
+    "open_atomic",
+    "sweep",
+    "waiting_lock",
+    "write_atomic",
+]
 
 PART = ".part"
 """How the names of files end that are not complete yet."""
@@ -127,6 +135,21 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise _failed(path, error) from error
+
+
+def check_readable(path: Path) -> None:
+    """Raises `DataError` at once if `path` is no file that can be read, before any work."""
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name a file in it")
+        if not path.exists():
+            raise DataError(f"there is no file {path}; check its name")
+        if not path.is_file():
+            raise DataError(f"{path} is no regular file; save what it gives in one")
+        os.close(os.open(path, os.O_RDONLY))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {path}: {reason}; check its name") from None
 
 
 def _failed(path: Path, error: OSError) -> OutputError:

@@ -289,13 +289,11 @@ def _parts(config: ModelConfig) -> list[tuple[str, ComponentConfig]]:
 
 def _settings(where: Path, kind: str, part: ComponentConfig) -> Config | None:
     """A component's settings, if their class is known without torch."""
-    from drawzoo.zoo import component_entry
+    from drawzoo.zoo import component_settings
 
-    entry = component_entry(kind, part)
     if _is_deep(part.config, MAX_DEPTH):
         raise ConfigError(f"{where}: the settings of {kind} {part.name} are nested too deep")
-    known = entry.load_config()
-    return convert(part.config, known, f"{where}: {kind} {part.name}") if known else None
+    return component_settings(kind, part, f"{where}: ")
 
 
 def _shapes_if_alike(

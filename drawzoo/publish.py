@@ -12,10 +12,11 @@ import msgspec
 from drawzoo import __version__
 from drawzoo.cards import keep_notes
 from drawzoo.errors import WeightsError
+from drawzoo.folder import read_config
 from drawzoo.hub import shipped
 from drawzoo.hub_client import ABOUT, hub_errors
 from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, Pin, Published, mismatch, read_manifest
-from drawzoo.weights import read_model
+from drawzoo.zoo import check_config
 
 __all__ = ["Candidate", "Publication", "candidate", "publish"]
 
@@ -55,6 +56,11 @@ def candidate(model: str, manifest_path: Path) -> Candidate:
     folder = Path(model) if Path(model).is_dir() else shipped(model)
     if folder is None:
         raise WeightsError(f"{model} is no folder and does not ship; name the folder to publish")
+    check_config(read_config(folder))
+
+    # After all that needs no torch.
+    from drawzoo.weights import read_model
+
     name = read_model(folder).config.name
     entry = read_manifest(manifest_path).get(name)
     if entry is None or not entry.figures:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from drawzoo.config import ComponentConfig, ModelConfig, convert, to_dict
+from drawzoo.config import ComponentConfig, Config, ModelConfig, convert, to_dict
 from drawzoo.errors import ConfigError, DrawzooError, PluginError, UnknownNameError
 from drawzoo.registry import registry
 
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from drawzoo.model import Draw
     from drawzoo.registry import Entry
 
-__all__ = ["build", "component_entry", "list_models", "load", "model_config"]
+__all__ = [
+    "build",
+    "check_config",
+    "component_entry",
+    "component_settings",
+    "list_models",
+    "load",
+    "model_config",
+]
 
 
 MAX_PARAMETERS = 2 * 10**9
@@ -159,6 +167,35 @@ def component_entry(kind: str, part: ComponentConfig) -> Entry:
             f"the {kind} {part.name!r} comes from the plugin {part.plugin}, which is not "
             f"installed; install it: pip install {part.plugin}"
         ) from error
+
+
+def component_settings(kind: str, part: ComponentConfig, where: str = "") -> Config | None:
+    """A component's settings, checked; None if their class is not known without torch.
+
+    Arguments:
+        kind: Of the component.
+        part: Its name and settings.
+        where: What to call the source in an error, if not the component alone.
+
+    Raises:
+        UnknownNameError: If it is not registered.
+        PluginError: If the plugin that gives it is not installed.
+        ConfigError: If the settings are not valid.
+    """
+    known = component_entry(kind, part).load_config()
+    return convert(part.config, known, f"{where}{kind} {part.name}") if known else None
+
+
+def check_config(config: ModelConfig) -> None:
+    """Refuses a configuration in which something is wrong that can be seen without torch.
+
+    Raises:
+        UnknownNameError: If a component is not registered.
+        PluginError: If a component's plugin is not installed.
+        ConfigError: If a component's settings are not valid.
+    """
+    for kind in ("reader", "encoder", "writer"):
+        component_settings(kind, getattr(config, kind))
 
 
 def _component(

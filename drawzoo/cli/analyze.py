@@ -81,6 +81,8 @@ def steps(
     from drawzoo.files import check_writable, write_atomic
 
     check_writable(out)
+    source = Source(dataset, split, data, transform)
+    source.check((image,))
     loaded = load_model(model)
 
     import torch
@@ -89,7 +91,6 @@ def steps(
     from drawzoo.analysis.steps import step_effects, step_variants
     from drawzoo.render.figures import steps_sheet
 
-    source = Source(dataset, split, data, transform)
     whole = source.split_images(loaded)
     chosen, names = source.choose(loaded, (image,))
     base = reconstructions(loaded, chosen, seed=seed)[0]
@@ -183,6 +184,9 @@ def interpolate(
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
+    source = Source(dataset, split, data, transform)
+    numbers = [SEED(text) for text in (start, end)] if seeds else []
+    source.check(() if seeds else (start, end))
     loaded = load_model(model)
 
     import torch
@@ -197,11 +201,10 @@ def interpolate(
     if seeds:
         names = [f"seed {seed}" for seed in (start, end)]
         codes = [
-            loaded.prior(1, generator=torch.Generator().manual_seed(number))
-            for number in (SEED(start), SEED(end))
+            loaded.prior(1, generator=torch.Generator().manual_seed(number)) for number in numbers
         ]
     else:
-        chosen, names = Source(dataset, split, data, transform).choose(loaded, (start, end))
+        chosen, names = source.choose(loaded, (start, end))
         results = reconstructions(loaded, chosen, seed=seed)
         codes = [result.codes.z for result in results]
         ends = (results[0].x, results[1].x)
@@ -248,12 +251,12 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
 
     Red is positive and blue negative, on one scale for each model.
     """
-    from drawzoo.cli.loading import load_model
+    from drawzoo.cli.loading import load_models
     from drawzoo.cli.printing import print_json
     from drawzoo.files import check_writable, write_atomic
 
     check_writable(out)
-    loaded = {model: load_model(model) for model in models}
+    loaded = load_models(models)
 
     from drawzoo.analysis.kernels import first_kernels
     from drawzoo.render.figures import kernels_plot
@@ -299,13 +302,13 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
     """
     import msgspec
 
-    from drawzoo.cli.loading import load_model
+    from drawzoo.cli.loading import load_models
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.files import check_writable, write_atomic
 
     check_writable(out)
-    loaded = {model: load_model(model) for model in models}
+    loaded = load_models(models)
 
     from drawzoo.analysis.parameters import bounds_versus, parts
     from drawzoo.render.figures import parameters_plot
@@ -390,6 +393,9 @@ def attention(
     from drawzoo.files import check_writable, write_atomic
 
     check_writable(out)
+    named = images or tuple(map(str, range(num)))
+    source = Source(dataset, split, data, transform)
+    source.check(named)
     loaded = load_model(model)
 
     import torch
@@ -400,8 +406,7 @@ def attention(
     from drawzoo.render.figures import attention_sheet
 
     sampled = loaded.draw(num, generator=torch.Generator().manual_seed(seed))
-    named = images or tuple(map(str, range(num)))
-    chosen, names = Source(dataset, split, data, transform).choose(loaded, named)
+    chosen, names = source.choose(loaded, named)
     results = reconstructions(loaded, chosen, seed=seed)
     drawn = join([result.drawing for result in results])
     check_windows(model, drawn)

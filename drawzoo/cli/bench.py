@@ -136,16 +136,18 @@ def scaling(out: Path, **options: Any) -> None:
 
 def _prepared(options: dict[str, Any]) -> ModelConfig:
     """The model to measure, after what the options say of the machine."""
-    import torch
-
     from drawzoo.cli.options import parse_setting
     from drawzoo.config import override
-    from drawzoo.zoo import build, model_config
+    from drawzoo.zoo import build, check_config, model_config
+
+    config = override(model_config(options["model"]), dict(map(parse_setting, options["settings"])))
+    check_config(config)
+
+    import torch
 
     check_device(options["device"])
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-    config = override(model_config(options["model"]), dict(map(parse_setting, options["settings"])))
     with torch.device("meta"):
         return build(config).config
 

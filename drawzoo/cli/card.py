@@ -55,7 +55,6 @@ def command(
     from drawzoo.cli.progress import progress
     from drawzoo.config import encode
     from drawzoo.errors import OutputError, WeightsError
-    from drawzoo.evaluation import measure_for_card
     from drawzoo.files import check_writable, write_atomic
     from drawzoo.manifest import (
         CARD,
@@ -70,9 +69,7 @@ def command(
     )
     from drawzoo.paths import data_root
     from drawzoo.registry import registry
-    from drawzoo.render.card import card_pictures
     from drawzoo.training.record import read_record
-    from drawzoo.weights import read_model, write_model
 
     run = Path(model) if Path(model).is_dir() else None
     if run is None:
@@ -87,6 +84,11 @@ def command(
         source, record = run, _record(run, data)
     for path in filter(None, (cards / CARD, manifest_path)):
         check_writable(path)
+
+    from drawzoo.evaluation import measure_for_card
+    from drawzoo.render.card import card_pictures
+    from drawzoo.weights import read_model, write_model
+
     trained = read_model(source)
     name = trained.config.name
     folder = cards / name
@@ -143,15 +145,21 @@ def command(
 
 def _record(run: Path, data: Path | None) -> TrainingRecord:
     """The record of a finished run."""
-    from drawzoo.data.images import load_dataset
     from drawzoo.errors import TrainingError
     from drawzoo.paths import data_root
+    from drawzoo.training.config import CHECKPOINT
+
+    none = TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
+    if not (run / CHECKPOINT).exists():
+        raise none
+
+    from drawzoo.data.images import load_dataset
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import read_log
     from drawzoo.training.record import training_record
 
     checkpoint, log = read_checkpoint(run), read_log(run)
     if checkpoint is None or not log:
-        raise TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
+        raise none
     images = load_dataset(checkpoint.config.model.dataset, "train", data_root(data))
     return training_record(checkpoint.config, log, len(images.pixels))

@@ -32,12 +32,13 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
 
     from drawzoo.cli.loading import load_model
     from drawzoo.errors import DataError
-    from drawzoo.files import check_writable, write_atomic
+    from drawzoo.files import check_readable, check_writable, write_atomic
 
     if out == gif:
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
+    check_readable(codes)
     loaded = load_model(model)
 
     import torch

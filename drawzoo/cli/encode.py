@@ -51,11 +51,12 @@ def command(
     if images and num:
         raise click.UsageError("--num is for a whole split; leave it out, or the images named")
     check_writable(out)
+    source = Source(dataset, split, data, transform)
+    source.check(images)
     loaded = load_model(model)
 
     from drawzoo.analysis.codes import CodesInfo, encode_images, write_codes
 
-    source = Source(dataset, split, data, transform)
     if images:
         chosen, names = source.choose(loaded, images)
     else:

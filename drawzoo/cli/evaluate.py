@@ -67,14 +67,29 @@ def command(
 
     from drawzoo.cli.loading import model_folder
     from drawzoo.cli.printing import print_json
+    from drawzoo.registry import registry
 
     if k is not None and protocol != "iwae":
         raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
     if against and protocol != "bound":
         raise click.UsageError(f"--against is for --protocol bound, not {protocol}")
+    if dataset:
+        registry().find("dataset", dataset)
     folders = [model_folder(name) for name in models]
     if against:
-        _compare(models, folders, against, dataset, split, images, seed, data, device, as_json)
+        _compare(
+            models,
+            folders,
+            against,
+            model_folder(against),
+            dataset,
+            split,
+            images,
+            seed,
+            data,
+            device,
+            as_json,
+        )
         return
 
     from drawzoo.cli.progress import progress
@@ -113,6 +128,7 @@ def _compare(
     models: tuple[str, ...],
     folders: list[Path],
     against: str,
+    other_folder: Path,
     dataset: str | None,
     split: str,
     images: int | None,
@@ -123,7 +139,6 @@ def _compare(
 ) -> None:
     import functools
 
-    from drawzoo.cli.loading import model_folder
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.config import to_dict
@@ -132,7 +147,7 @@ def _compare(
     from drawzoo.paths import data_root
     from drawzoo.weights import read_model
 
-    other = read_model(model_folder(against))
+    other = read_model(other_folder)
     check_device(device)
     other.to(device)
     chosen = dataset or other.config.dataset

@@ -4,6 +4,7 @@ stranger's is told before torch is imported.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from drawzoo.manifest import USED
 if TYPE_CHECKING:
     from drawzoo.model import Draw
 
-__all__ = ["load_model", "model_folder"]
+__all__ = ["load_model", "load_models", "model_folder"]
 
 
 def model_folder(name: str) -> Path:
@@ -37,8 +38,13 @@ def model_folder(name: str) -> Path:
 
 def load_model(name: str) -> Draw:
     """As `drawzoo.load`, with a bar for what must be fetched."""
-    folder = model_folder(name)
+    return load_models([name])[name]
+
+
+def load_models(names: Iterable[str]) -> dict[str, Draw]:
+    """The models of those names; all are looked for before the first is read."""
+    folders = {name: model_folder(name) for name in names}
 
     from drawzoo.weights import read_model
 
-    return read_model(folder)
+    return {name: read_model(folder) for name, folder in folders.items()}

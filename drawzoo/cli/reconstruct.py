@@ -65,6 +65,8 @@ def command(
         raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
+    source = Source(dataset, split, data, transform)
+    source.check(images)
     loaded = load_model(model)
 
     import torch
@@ -74,7 +76,7 @@ def command(
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.figures import reconstruction_sheet
 
-    chosen, names = Source(dataset, split, data, transform).choose(loaded, images)
+    chosen, names = source.choose(loaded, images)
     results = reconstructions(
         loaded, chosen, seed=seed, progress=functools.partial(progress, what=model)
     )

@@ -29,6 +29,21 @@ class Source(NamedTuple):
     data: Path | None
     transform: str | None
 
+    def check(self, chosen: tuple[str, ...] = ()) -> None:
+        """Refuses what can be seen to be wrong without torch.
+
+        Raises:
+            UnknownNameError: If there is no such dataset.
+            DataError: If one of the images is a file that cannot be read.
+        """
+        from drawzoo.files import check_readable
+        from drawzoo.registry import registry
+
+        registry().find("dataset", self.dataset)
+        for item in chosen:
+            if not _is_number(item):
+                check_readable(Path(item))
+
     def split_images(self, model: Draw) -> Images:
         """The whole split.
 

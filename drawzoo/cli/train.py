@@ -78,11 +78,22 @@ def command(
     drawzoo train --resume --out runs/draw --epochs 40 --set 'restarts=[20]'
     torchrun --nproc-per-node 2 -m drawzoo train draw-mnist --out runs/draw
     """
-    from drawzoo.training.checkpoint import check_same, read_checkpoint
+    from drawzoo.training.config import CHECKPOINT
 
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= dict(map(parse_setting, settings))
+    # What is refused here is refused before the seconds that torch takes.
+    asked = None if model is None else _run_config(model, changes)
+    if asked is None and not (out / CHECKPOINT).exists():
+        raise click.UsageError(
+            f"there is no checkpoint in {out} to resume; name a model to train"
+            if resume
+            else "name a model (see: drawzoo list) or a config.json to train"
+        )
+
+    from drawzoo.training.checkpoint import check_same, read_checkpoint
+
     checkpoint = read_checkpoint(out)
     if checkpoint is not None and checkpoint.step == 0 and not resume:
         # Nothing was trained: the first step failed.
@@ -91,21 +102,13 @@ def command(
         raise click.UsageError(
             f"{out} holds a run already; go on with --resume, or choose another folder"
         )
+    if asked is None:
+        if checkpoint is None:
+            raise click.UsageError(f"the run in {out} has not begun; name the model to train")
+        asked = _changed(checkpoint.config, changes)
+    config = _completed(asked)
     if checkpoint is not None:
-        config = checkpoint.config
-        if model is not None:
-            config = _run_config(model, changes)
-        elif changes:
-            config = _changed(config, changes)
         check_same(out, checkpoint.config, config)
-    elif model is None:
-        raise click.UsageError(
-            f"there is no checkpoint in {out} to resume; name a model to train"
-            if resume
-            else "name a model (see: drawzoo list) or a config.json to train"
-        )
-    else:
-        config = _run_config(model, changes)
     _train(config, checkpoint, data, out, compile, tf32, device, checkpoint_steps, tensorboard)
 
 
@@ -128,13 +131,12 @@ def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
 
 
 def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
-    """The run with some settings changed, of the training or of the model, and complete."""
-    import torch
-
+    """The run with some settings changed, of the training or of the model; free of torch."""
     from drawzoo.config import override
     from drawzoo.errors import ConfigError, nearest
+    from drawzoo.registry import registry
     from drawzoo.training.config import RunConfig
-    from drawzoo.zoo import build
+    from drawzoo.zoo import check_config
 
     training = {k: v for k, v in changes.items() if k in config.training.__struct_fields__}
     model = {k: v for k, v in changes.items() if k not in training}
@@ -142,10 +144,21 @@ def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
     for key in model:
         if (head := key.partition(".")[0]) not in known:
             raise ConfigError(f"--set {key}: there is no setting {head!r}{nearest(head, known)}")
-    changed = override(config.model, model)
+    changed = RunConfig(override(config.model, model), override(config.training, training))
+    check_config(changed.model)
+    registry().find("dataset", changed.model.dataset)
+    return changed
+
+
+def _completed(config: RunConfig) -> RunConfig:
+    """The run with all settings of its components filled in."""
+    import torch
+
+    from drawzoo.training.config import RunConfig
+    from drawzoo.zoo import build
+
     with torch.device("meta"):
-        changed = build(changed).config
-    return RunConfig(changed, override(config.training, training))
+        return RunConfig(build(config.model).config, config.training)
 
 
 def _train(

@@ -18,7 +18,7 @@ from torch import Tensor
 from drawzoo.config import decode, encode, to_dict
 from drawzoo.errors import ConfigError, TrainingError
 from drawzoo.files import write_atomic
-from drawzoo.training.config import RunConfig
+from drawzoo.training.config import CHECKPOINT, RunConfig
 
 __all__ = [
     "CHECKPOINT",
@@ -29,8 +29,6 @@ __all__ = [
     "restore_optimizer",
     "write_checkpoint",
 ]
-
-CHECKPOINT = "checkpoint.safetensors"
 
 
 class Checkpoint(NamedTuple):

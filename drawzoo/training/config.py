@@ -9,7 +9,10 @@ import msgspec
 
 from drawzoo.config import Config, ModelConfig, Size
 
-__all__ = ["RunConfig", "TrainingConfig"]
+__all__ = ["CHECKPOINT", "RunConfig", "TrainingConfig"]
+
+CHECKPOINT = "checkpoint.safetensors"
+"""The name of the file that a run goes on from."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
