@@ -36,6 +36,7 @@ def ls(cache_dir: Path | None, as_json: bool) -> None:
     print_table(
         ["repository", "commit", "size", "model"],
         [[m.repository, m.commit, f"{m.bytes / 1e6:.1f} MB", m.model or ""] for m in models],
+        drop=["commit"],
     )
 
 

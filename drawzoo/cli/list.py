@@ -53,6 +53,7 @@ def command(pattern: str, as_json: bool) -> None:
             ]
             for row in rows
         ],
+        drop=["plugin", "dataset", "size", "parameters", "steps", "source"],
     )
 
 

@@ -37,6 +37,8 @@ def command(as_json: bool) -> None:
             ]
             for plugin in plugins.plugins
         ],
+        drop=["version", "distribution"],
+        prose="gives",
     )
     for clash in clashes:
         click.echo(f"clash: {clash}", err=True)

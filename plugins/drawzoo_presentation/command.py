@@ -61,7 +61,11 @@ def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -
             click.echo(f"Table {table.number}: {table.title}")
             header = [column.replace("`", "") for column in COLUMNS]
             rows = [cells(row, figures) for row in table.rows]
-            print_table(header, [[cell.replace("`", "") for cell in row] for row in rows])
+            print_table(
+                header,
+                [[cell.replace("`", "") for cell in row] for row in rows],
+                drop=["in the presentation", "confidence ↑", "accuracy ↑", "iwae, nats ↓"],
+            )
             click.echo()
         click.echo(notes(figures).replace("`", ""))
     for problem in problems:
