@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode
 from drawzoo.errors import ConfigError, OutputError, UnknownNameError
+from drawzoo.files import open_regular
 from drawzoo.hub import HUB, parse_address, published_model, repository_folder
 from drawzoo.hub_client import hub_errors
 from drawzoo.manifest import CONFIG, manifest
@@ -124,7 +125,7 @@ def _scan(cache: Path | None) -> HFCacheInfo:
 
 def _is_model(folder: Path) -> bool:
     try:
-        with (folder / CONFIG).open("rb") as file:
+        with open_regular(folder / CONFIG) as file:
             decode(file.read(MAX_JSON_BYTES + 1), ModelConfig, CONFIG)
     except (OSError, ConfigError):
         return False

@@ -1,10 +1,15 @@
-"""Files that are written whole or not at all, and folders that one process at a time writes."""
+"""Files that are read only if they are files, and written whole or not at all; folders that one
+process at a time writes.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +19,11 @@ from drawzoo.errors import DataError, OutputError
 
 __all__ = [
     "check_readable",
+    "check_regular",
     "check_writable",
     "locked",
     "open_atomic",
+    "open_regular",
     "sweep",
     "waiting_lock",
     "write_atomic",
@@ -27,20 +34,58 @@ PART = ".part"
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def check_regular(path: Path) -> os.stat_result:
+    """What the system says of a file that is to be read, before it is opened.
+
+    To open a pipe is to wait until somebody writes to it, and a device may have no end.
+
+    Raises:
+        OSError: If there is no file, or what is there is no regular file.
+    """
+    try:
+        about = path.stat()
+    except ValueError:
+        raise OSError(errno.EINVAL, "a name cannot hold NUL", str(path)) from None
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, f"it is {_kind(about)}, not a regular file", str(path))
+    return about
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Opens a regular file to read it.
+
+    Raises:
+        OSError: As `check_regular` does, or if the file cannot be opened.
+    """
+    check_regular(path)
+    return path.open("rb")
+
+
+def _kind(about: os.stat_result) -> str:
+    return next((kind for test, kind in _KINDS if test(about.st_mode)), "something else")
+
 
 @contextlib.contextmanager
 def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of `path` once it is complete and on the disk.
 
-    A device or pipe, such as /dev/null, is written to and stays what it is.
+    A character device, such as /dev/null, is written to and stays what it is.
 
     Raises:
         OutputError: If it cannot be written; `path` is then as it was.
     """
-    if "\0" in str(path):
-        raise OutputError(f"cannot write {str(path)!r}: a name cannot hold NUL; choose another")
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        _check_target(path)
+        if path.is_char_device():
             with path.open("wb") as file:
                 yield file
             return
@@ -129,6 +174,7 @@ def waiting_lock(path: Path) -> Iterator[None]:
 def check_writable(path: Path) -> None:
     """Raises `OutputError` at once if a file `path` could not be written, before any work."""
     try:
+        _check_target(path)
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
         with tempfile.TemporaryFile(dir=path.parent):
@@ -140,16 +186,21 @@ def check_writable(path: Path) -> None:
 def check_readable(path: Path) -> None:
     """Raises `DataError` at once if `path` is no file that can be read, before any work."""
     try:
-        if path.is_dir():
-            raise DataError(f"{path} is a folder; name a file in it")
-        if not path.exists():
-            raise DataError(f"there is no file {path}; check its name")
-        if not path.is_file():
-            raise DataError(f"{path} is no regular file; save what it gives in one")
-        os.close(os.open(path, os.O_RDONLY))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read {path}: {reason}; check its name") from None
+        open_regular(path).close()
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; check its name") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; name a file") from None
+
+
+def _check_target(path: Path) -> None:
+    """Refuses to replace a link, whose target the user means, and what cannot be written whole."""
+    if "\0" in str(path):
+        raise OutputError(f"cannot write {str(path)!r}: a name cannot hold NUL; choose another")
+    if path.is_symlink():
+        raise OutputError(f"cannot write {path}: it is a link; name the file itself")
+    if path.exists() and not (path.is_file() or path.is_dir() or path.is_char_device()):
+        raise OutputError(f"cannot write {path}: it is {_kind(path.stat())}; name a file")
 
 
 def _failed(path: Path, error: OSError) -> OutputError:

@@ -21,6 +21,7 @@ from drawzoo.config import (
     parse_json,
 )
 from drawzoo.errors import ConfigError, DrawzooError, WeightsError
+from drawzoo.files import open_regular
 from drawzoo.manifest import CONFIG, WEIGHTS
 
 __all__ = [
@@ -109,7 +110,7 @@ def read_config(folder: Path) -> ModelConfig:
     """
     path = folder / CONFIG
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MAX_JSON_BYTES + 1)
     except OSError as error:
         raise WeightsError(
@@ -128,7 +129,7 @@ def read_header(path: Path) -> Header:
         WeightsError: If it is anything else.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = int.from_bytes(file.read(8), "little")
             if size > MAX_JSON_BYTES:
                 raise ValueError(f"a header of {size:,} bytes is too long")
@@ -143,8 +144,9 @@ def read_header(path: Path) -> Header:
     except FileNotFoundError:
         raise WeightsError(f"no weights in {path.parent}: {path.name} is missing") from None
     except (ConfigError, ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise WeightsError(
-            f"{path} is damaged or no safetensors file ({error}); get it again"
+            f"{path} is damaged or no safetensors file ({reason}); get it again"
         ) from None
     return Header(entries, floats)
 
@@ -161,7 +163,7 @@ def check_finite(path: Path, header: Header) -> None:
     """
     import numpy as np
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = 8 + int.from_bytes(file.read(8), "little")
         for name, entry in header.tensors.items():
             if entry.dtype != header.floats:

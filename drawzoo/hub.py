@@ -33,7 +33,7 @@ from drawzoo.manifest import (
     mismatch,
     verify,
 )
-from drawzoo.paths import hub_cache
+from drawzoo.paths import expanded, hub_cache
 from drawzoo.registry import Entry, canonical, registry
 
 __all__ = [
@@ -400,7 +400,7 @@ def _discard(path: Path, cache: Path) -> None:
 
 def _checked_folder(text: str) -> Path:
     """A folder that a user names, whose files are files and lie in it."""
-    folder = Path(text).expanduser()
+    folder = expanded(text)
     if not folder.is_dir():
         raise WeightsError(f"there is no folder {folder}")
     root = os.path.realpath(folder)

@@ -16,7 +16,7 @@ import msgspec
 from drawzoo.config import Config, decode, encode
 from drawzoo.errors import WeightsError
 from drawzoo.figures import Figure
-from drawzoo.files import waiting_lock, write_atomic
+from drawzoo.files import open_regular, waiting_lock, write_atomic
 
 __all__ = [
     "CARD",
@@ -100,7 +100,10 @@ def read_manifest(path: Path) -> dict[str, Published]:
     Raises:
         ConfigError: If it is no manifest.
     """
-    raw = path.read_bytes() if path.exists() else b'{"models": {}}'
+    if not path.exists():
+        return {}
+    with open_regular(path) as file:
+        raw = file.read()
     return decode(raw, _Manifest, str(path)).models
 
 
@@ -117,7 +120,7 @@ def pin(path: Path) -> Pin:
     Raises:
         OSError: If it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Pin(sha256=digest, bytes=file.tell())
 

@@ -5,26 +5,42 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["cache_root", "data_root", "hub_cache"]
+from drawzoo.errors import ConfigError
+
+__all__ = ["cache_root", "data_root", "expanded", "hub_cache"]
+
+
+def expanded(text: str | Path) -> Path:
+    """A path with its `~` or `~user` replaced by that user's home.
+
+    Raises:
+        ConfigError: If there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{text}: there is no such user here, or the user has no home; write the path in full"
+        ) from None
 
 
 def cache_root() -> Path:
     """`DRAWZOO_CACHE`, else `drawzoo` in the user's cache folder (XDG)."""
     if chosen := os.environ.get("DRAWZOO_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "drawzoo"
+        return expanded(chosen)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "drawzoo"
 
 
 def data_root(option: Path | None = None) -> Path:
     """Where datasets lie: the option, else `DRAWZOO_DATA`, else `data` in the cache."""
     chosen = option or os.environ.get("DRAWZOO_DATA")
-    return Path(chosen).expanduser() if chosen else cache_root() / "data"
+    return expanded(chosen) if chosen else cache_root() / "data"
 
 
 def hub_cache() -> Path:
     """The Hub's cache, as its client finds it: `HF_HUB_CACHE`, else `hub` in `HF_HOME`."""
     if chosen := os.environ.get("HF_HUB_CACHE"):
-        return Path(os.path.expandvars(chosen)).expanduser()
+        return expanded(os.path.expandvars(chosen))
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
-    return Path(os.path.expandvars(home)).expanduser() / "hub"
+    return expanded(os.path.expandvars(home)) / "hub"

@@ -135,6 +135,15 @@ class TestErrors:
             (["evaluate", "draw-mnits"], 4, "did you mean draw-mnist"),
             (["evaluate", "draw-mnist", "--protocol", "bond"], 2, "bound"),
             (["evaluate", "draw-mnist", "--device", "nowhere"], 3, "--device nowhere"),
+            (["evaluate", "draw-mnist", "--device", "meta"], 3, "--device meta"),
+            (["sample", "draw-mnist", "--device", "hpu"], 3, "--device hpu"),
+            (["sample", "draw-mnist", "--device", "mps"], 3, "; try cpu"),
+            (["sample", "draw-mnist", "--device", "xla"], 3, "; try cpu"),
+            (["sample", "local-dir:~no-such-user/x"], 3, "no such user"),
+            (["sample", "local-dir:a\0b"], 2, "NUL"),
+            (["evaluate", "draw-mnist", "--data", "~no-such-user"], 3, "no such user"),
+            (["train", "draw-mnist", "--out", "a\0b"], 2, "NUL"),
+            (["train", "draw-mnist", "--out", "x", "--set", "steps=" + "[" * 9_999], 2, "deep"),
             (["card", "missing", "--cards", "."], 4, "missing"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -143,7 +152,7 @@ class TestErrors:
         monkeypatch.chdir(tmp_path)
         found, line = fails(*args)
         assert found == code
-        assert word in line
+        assert word in line and len(line) < 310
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
     def test_unexpected_ones_too(self, fails, monkeypatch):

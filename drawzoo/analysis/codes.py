@@ -24,7 +24,7 @@ from torch import Tensor
 from drawzoo.config import Config, ModelConfig, decode
 from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError, DataError
-from drawzoo.files import write_atomic
+from drawzoo.files import check_regular, write_atomic
 from drawzoo.model import Codes, Draw
 
 __all__ = ["CodesInfo", "encode_images", "read_z", "write_codes"]
@@ -105,7 +105,7 @@ def read_z(path: Path, config: ModelConfig) -> Tensor:
         DataError: If they cannot be read, or are not codes of such a model.
     """
     try:
-        size = path.stat().st_size
+        size = check_regular(path).st_size
         if size > MAX_BYTES:
             raise DataError(f"{path}: {size:,} bytes are more than the {MAX_BYTES:,} that are read")
         with safe_open(path, framework="pt") as file:

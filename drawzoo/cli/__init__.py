@@ -84,6 +84,8 @@ def main(args: list[str] | None = None) -> None:
     _ready_output()
     stdout = sys.stdout
     try:
+        if any("\0" in arg for arg in (sys.argv[1:] if args is None else args)):
+            raise click.UsageError("an argument cannot hold NUL; leave it out")
         code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

@@ -61,9 +61,11 @@ def check_device(name: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        # The device meta holds no values, and says so only when it is asked for one.
+        torch.zeros(1, device=name).item()
+    except Exception as error:
+        # Backends that are not there raise nearly anything, the first sentence of which is enough.
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0][:150]
         raise ConfigError(f"--device {name}: cannot be used here ({reason}); try cpu") from None
 
 
@@ -76,5 +78,7 @@ def parse_setting(item: str) -> tuple[str, Any]:
         raise click.BadParameter(f"{item!r} is not KEY=VALUE", param_hint="--set")
     try:
         return key, json.loads(value)
+    except RecursionError:
+        raise click.BadParameter(f"{key}: nested too deep", param_hint="--set") from None
     except ValueError:
         return key, value

@@ -116,12 +116,13 @@ def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
     """The run for a registered model or a configuration file."""
     from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode
     from drawzoo.errors import ConfigError
+    from drawzoo.files import open_regular
     from drawzoo.training.config import RunConfig, TrainingConfig
     from drawzoo.zoo import model_config
 
     if name.endswith(".json"):
         try:
-            with Path(name).open("rb") as file:
+            with open_regular(Path(name)) as file:
                 model = decode(file.read(MAX_JSON_BYTES + 1), ModelConfig, name)
         except OSError as error:
             raise ConfigError(f"cannot read {name}: {error.strerror}") from error

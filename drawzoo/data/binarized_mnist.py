@@ -15,6 +15,7 @@ import torch
 
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError
+from drawzoo.files import open_regular
 
 __all__ = ["BINARIZED_MNIST", "read_amat"]
 
@@ -54,7 +55,8 @@ class _BinarizedMNIST:
         if not path.exists() and download:
             _download(path, _SHA256[split])
         try:
-            raw = path.read_bytes()
+            with open_regular(path) as file:
+                raw = file.read()
         except OSError as error:
             raise DataError(
                 f"binarized-mnist: cannot read {path} ({error.strerror}); name the folder that "

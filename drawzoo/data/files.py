@@ -39,6 +39,7 @@ from torch import Tensor
 
 from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError, DataError
+from drawzoo.files import open_regular
 
 __all__ = ["TRANSFORMS", "fit", "read_images"]
 
@@ -112,7 +113,7 @@ def _read(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns of large pictures, and of metadata that it does not understand.
             warnings.simplefilter("ignore")
-            with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
+            with open_regular(path) as file, Image.open(file, formats=FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise DataError(
                         f"{path} claims {picture.width:,}×{picture.height:,} pixels; at most "

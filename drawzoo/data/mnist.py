@@ -17,6 +17,7 @@ from torchvision import datasets
 
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError
+from drawzoo.files import check_regular
 
 __all__ = ["FASHION_MNIST", "MNIST"]
 
@@ -46,8 +47,10 @@ class _IDX:
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         folder = root / self.reader.__name__ / "raw"
         images, labels, count = _FILES[split]
-        for name in (images, labels):
+        for name in self.md5:
             self._check(folder / name)
+            # torchvision would write a download into a pipe, and wait.
+            self._check(folder / f"{name}.gz")
         try:
             data = self.reader(str(root), train=split == "train", download=download)
         except Exception as error:
@@ -85,9 +88,15 @@ class _IDX:
 
     def _check(self, path: Path) -> None:
         """Refuses what cannot be the published file or a part of it, unread."""
-        if path.exists() and not path.is_file():
-            raise DataError(f"{self.name}: {path} is no file; delete it and try again")
-        if path.exists() and (size := path.stat().st_size) > _LARGEST:
+        try:
+            size = check_regular(path).st_size
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DataError(
+                f"{self.name}: cannot read {path}: {error.strerror}; delete it and try again"
+            ) from None
+        if size > _LARGEST:
             raise DataError(
                 f"{self.name}: {path} is damaged ({size:,} bytes, at most {_LARGEST:,} are right); "
                 "delete it and try again"

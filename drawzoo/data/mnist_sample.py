@@ -8,9 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from drawzoo.data.images import Images
+from drawzoo.errors import DataError
+from drawzoo.files import check_regular
 
 __all__ = ["BINARIZED_MNIST_SAMPLE", "MNIST_SAMPLE"]
 
@@ -22,9 +25,17 @@ class _Sample:
         self.path, self.binarize = Path(__file__).with_name(file), binarize
 
     def load(self, root: Path, split: str, *, download: bool) -> Images:
-        tensors = load_file(self.path)
+        try:
+            check_regular(self.path)
+            tensors = load_file(self.path)
+            pixels = tensors["pixels"]
+        except (OSError, SafetensorError, KeyError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(
+                f"{self.path}, which ships with drawzoo, is damaged ({reason}); reinstall drawzoo"
+            ) from None
         labels = tensors["labels"].to(torch.int64) if "labels" in tensors else None
-        return Images(tensors["pixels"], labels, self.binarize)
+        return Images(pixels, labels, self.binarize)
 
 
 MNIST_SAMPLE = _Sample("mnist_sample.safetensors", binarize=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from drawzoo.config import decode, encode, to_dict
 from drawzoo.errors import ConfigError, TrainingError
-from drawzoo.files import write_atomic
+from drawzoo.files import check_regular, write_atomic
 from drawzoo.training.config import CHECKPOINT, RunConfig
 
 __all__ = [
@@ -76,6 +76,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}
     try:
+        check_regular(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
@@ -86,8 +87,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             raise ValueError(f"step {step}")
         return Checkpoint(config, step, **parts)
     except (SafetensorError, OSError, KeyError, ValueError, ConfigError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise TrainingError(
-            f"{path} is no checkpoint of drawzoo or damaged ({error}); start anew in another folder"
+            f"{path} is no checkpoint of drawzoo or damaged ({reason}); start anew elsewhere"
         ) from error
 
 

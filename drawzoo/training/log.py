@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from drawzoo.errors import OutputError
-from drawzoo.files import write_atomic
+from drawzoo.files import open_regular, write_atomic
 
 __all__ = ["LOG", "RunLog", "check_tensorboard", "read_log"]
 
@@ -19,7 +19,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     """The records of a run's log, up to the first line that a kill or a crash has damaged."""
     records: list[dict[str, Any]] = []
     try:
-        lines = (folder / LOG).read_bytes().splitlines()
+        with open_regular(folder / LOG) as file:
+            lines = file.read().splitlines()
     except FileNotFoundError:
         return []
     for line in lines:

@@ -8,6 +8,7 @@ from typing import Any
 from drawzoo import __version__
 from drawzoo.config import MAX_JSON_BYTES, Config, decode
 from drawzoo.errors import WeightsError
+from drawzoo.files import open_regular
 from drawzoo.manifest import TRAINING
 from drawzoo.training.config import RunConfig, TrainingConfig
 
@@ -74,7 +75,7 @@ def read_record(folder: Path) -> TrainingRecord:
     """
     path = folder / TRAINING
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MAX_JSON_BYTES + 1)
     except OSError:
         raise WeightsError(
