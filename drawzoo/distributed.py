@@ -1,4 +1,4 @@
-"""Several processes as one: `torchrun … -m drawzoo train|evaluate|sample`.
+"""Several processes as one: `torchrun … -m drawzoo -- train|evaluate|sample`.
 
 Every process knows its rank from the environment that torchrun or Slurm sets. All of them draw the
 same random numbers, those of one process, and each does its share of the images; so what comes out

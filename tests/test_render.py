@@ -214,6 +214,14 @@ class TestTerminal:
         assert text.count("▀") == 4 and text.count("\n") == 2
         assert "38;2;255;0;0" in text and "48;2;0;0;255" in text
 
+    def test_shades_in_a_terminal_without_colours(self, monkeypatch):
+        monkeypatch.setenv("NO_COLOR", "1")
+        picture = Image.new("L", (3, 2), 0)
+        picture.putpixel((1, 0), 255)
+        picture.putpixel((2, 0), 255)
+        picture.putpixel((2, 1), 255)
+        assert self.text(picture, colours=True) == " ▒█\n"
+
     def test_shades_without_colours(self):
         picture = Image.new("L", (3, 2), 0)
         for y in (0, 1):

@@ -60,7 +60,7 @@ def command(
     \b
     drawzoo sample --num 16 --out digits.png
     drawzoo sample draw-mnist --num 1000000 --out digits
-    torchrun --nproc-per-node 2 -m drawzoo sample draw-mnist --num 1000000 --out digits
+    torchrun --nproc-per-node 2 -m drawzoo -- sample draw-mnist --num 1000000 --out digits
     """
     import sys
     import warnings

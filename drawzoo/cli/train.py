@@ -76,7 +76,7 @@ def command(
     drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
     drawzoo train --resume --out runs/draw
     drawzoo train --resume --out runs/draw --epochs 40 --set 'restarts=[20]'
-    torchrun --nproc-per-node 2 -m drawzoo train draw-mnist --out runs/draw
+    torchrun --nproc-per-node 2 -m drawzoo -- train draw-mnist --out runs/draw
     """
     from drawzoo.training.config import CHECKPOINT
 

@@ -22,7 +22,7 @@ def show(picture: Image.Image, console: Console) -> None:
     if picture.width > console.width:
         height = max(1, round(picture.height * console.width / picture.width))
         picture = picture.resize((console.width, height), Image.Resampling.BOX)
-    cell = _coloured if console.color_system else _shaded
+    cell = _coloured if console.color_system and not console.no_color else _shaded
     rgb = picture.convert("RGB")
     rows = []
     for y in range(0, rgb.height, 2):
