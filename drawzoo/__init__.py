@@ -17,6 +17,9 @@ from drawzoo.hookspecs import hookimpl
 if TYPE_CHECKING:
     from drawzoo.components import Encoder, EncoderState, Reader, Sizes, Window, Writer
     from drawzoo.drawing import Drawing
+    from drawzoo.evaluation.measure import evaluate
+    from drawzoo.evaluation.protocol import Metric, Protocol
+    from drawzoo.figures import Figure
     from drawzoo.model import Codes, Draw
     from drawzoo.recurrent import LSTM
     from drawzoo.zoo import build, list_models, load
@@ -31,13 +34,17 @@ __all__ = [
     "DrawzooError",
     "Encoder",
     "EncoderState",
+    "Figure",
+    "Metric",
     "ModelConfig",
+    "Protocol",
     "Reader",
     "Size",
     "Sizes",
     "Window",
     "Writer",
     "build",
+    "evaluate",
     "hookimpl",
     "list_models",
     "load",
@@ -54,11 +61,15 @@ _LAZY = {
     "Drawing": "drawing",
     "Encoder": "components",
     "EncoderState": "components",
+    "Figure": "figures",
+    "Metric": "evaluation.protocol",
+    "Protocol": "evaluation.protocol",
     "Reader": "components",
     "Sizes": "components",
     "Window": "components",
     "Writer": "components",
     "build": "zoo",
+    "evaluate": "evaluation.measure",
     "list_models": "zoo",
     "load": "zoo",
 }

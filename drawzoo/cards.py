@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 
 from huggingface_hub import ModelCardData
 
@@ -104,7 +105,7 @@ def model_card(
     *,
     summary: str,
     parameters: int,
-    figures: list[Figure],
+    figures: Sequence[Figure],
     files: dict[str, Pin],
 ) -> str:
     """The card of a model, the same text for the same input.
@@ -175,7 +176,7 @@ def training_command(run: RunConfig) -> str:
     return f"drawzoo train {run.model.name}{options} --out runs/{run.model.name}"
 
 
-def _metadata(model: ModelConfig, figures: list[Figure]) -> ModelCardData:
+def _metadata(model: ModelConfig, figures: Sequence[Figure]) -> ModelCardData:
     return ModelCardData(
         license=LICENCE,
         pipeline_tag="unconditional-image-generation",

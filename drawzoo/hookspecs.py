@@ -48,5 +48,10 @@ def register_datasets(register: Registrar) -> None:
 
 
 @hookspec
+def register_protocols(register: Registrar) -> None:
+    """`register(name, target, summary="…")` for each `drawzoo.evaluation.Protocol` class."""
+
+
+@hookspec
 def register_commands(cli: click.Group) -> None:
     """Adds sub-commands to the command line; import heavy modules inside the command."""

@@ -9,13 +9,12 @@ import functools
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from drawzoo.config import Config, decode, encode
 from drawzoo.errors import WeightsError
-from drawzoo.figures import Figure
 from drawzoo.files import open_regular, waiting_lock, write_atomic
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "TRAINING",
     "USED",
     "WEIGHTS",
-    "Figure",
     "Pin",
     "Published",
     "manifest",
@@ -81,7 +79,8 @@ class Published(Config, frozen=True):
     """Full commit on the Hub; None until it is published there."""
     parameters: int
     files: dict[str, Pin]
-    figures: list[Figure]
+    figures: list[dict[str, Any]]
+    """As JSON has them; `drawzoo.evaluation.protocol.read_figures` reads them."""
 
 
 class _Manifest(Config, frozen=True):

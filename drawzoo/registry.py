@@ -15,7 +15,7 @@ from drawzoo.errors import PluginError, UnknownNameError, nearest
 
 __all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical", "registry"]
 
-KINDS = ("encoder", "reader", "writer", "model", "dataset")
+KINDS = ("encoder", "reader", "writer", "model", "dataset", "protocol")
 """What can be registered; the hook of each is `register_<kind>s`."""
 
 
@@ -127,6 +127,10 @@ class Registry:
         """The entries of a kind, by name."""
         for _, same in sorted(self._entries[kind].items()):
             yield from sorted(same, key=lambda entry: entry.qualified)
+
+    def in_order(self, kind: str) -> list[Entry]:
+        """The entries of a kind in the order of registration."""
+        return [entry for same in self._entries[kind].values() for entry in same]
 
     def clashes(self) -> list[str]:
         """One line for each name that two plugins claim."""

@@ -123,7 +123,8 @@ def models(monkeypatch, loopback, tiny, tmp_path):
     import drawzoo
     from drawzoo import hub, manifest
     from drawzoo.config import override
-    from drawzoo.figures import BoundFigure
+    from drawzoo.evaluation.bound import BoundFigure
+    from drawzoo.figures import facts
     from drawzoo.manifest import CARD, CURVE, DRAWING, SAMPLES, TRAINING, Published, pins
     from drawzoo.weights import write_model
 
@@ -156,7 +157,7 @@ def models(monkeypatch, loopback, tiny, tmp_path):
             commit=loopback.commit(f"user/{name}", files),
             parameters=1,
             files=pins(folder),
-            figures=[figure],
+            figures=[facts(figure)],
         )
         manifest.write_manifest(path, name, published)
     monkeypatch.setattr(manifest, "MANIFEST", path)

@@ -15,7 +15,8 @@ from drawzoo.analysis.reconstruction import reconstructions
 from drawzoo.analysis.steps import step_effects, step_variants
 from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError
-from drawzoo.figures import BoundFigure
+from drawzoo.evaluation.bound import BoundFigure
+from drawzoo.figures import facts
 from drawzoo.manifest import Published
 from drawzoo.model import Posterior, gaussian_kl
 
@@ -186,17 +187,19 @@ class TestVersus:
     def published(self, monkeypatch):
         def entry(nats):
             figures = [
-                BoundFigure(
-                    model="m",
-                    dataset="mnist",
-                    split=where,
-                    images=10,
-                    nats_mean=value,
-                    nats_std=1.0,
-                    nats_stderr=0.1,
-                    kl=1.0,
-                    reconstruction=1.0,
-                    seed=0,
+                facts(
+                    BoundFigure(
+                        model="m",
+                        dataset="mnist",
+                        split=where,
+                        images=10,
+                        nats_mean=value,
+                        nats_std=1.0,
+                        nats_stderr=0.1,
+                        kl=1.0,
+                        reconstruction=1.0,
+                        seed=0,
+                    )
                 )
                 for where, value in (("train", 1.0), ("test", nats))
             ]

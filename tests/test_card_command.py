@@ -70,7 +70,7 @@ class TestCard:
             raise AssertionError("measured")
 
         before = contents()
-        monkeypatch.setattr("drawzoo.evaluation.measure_for_card", measured)
+        monkeypatch.setattr("drawzoo.evaluation.measure.measure_for_card", measured)
         (folder / "samples.png").unlink()
         assert invoke("card", "draw-mnist", *options)[0] == 0
         assert contents() == before

@@ -17,8 +17,9 @@ import drawzoo
 from drawzoo import hub
 from drawzoo import manifest as manifest_module
 from drawzoo.cli import COMMANDS
-from drawzoo.evaluation import evaluate_bound
-from drawzoo.figures import BoundFigure
+from drawzoo.evaluation.bound import BoundFigure
+from drawzoo.evaluation.measure import evaluate
+from drawzoo.figures import facts
 from drawzoo.manifest import FILES, Published, pin
 from drawzoo.render.grid import PADDING, grid, png
 
@@ -133,7 +134,7 @@ class TestErrors:
             (["sample", "--gif", "missing/x.gif"], 8, "create it"),
             (["evaluate"], 2, "MODEL"),
             (["evaluate", "draw-mnits"], 4, "did you mean draw-mnist"),
-            (["evaluate", "draw-mnist", "--protocol", "bond"], 2, "bound"),
+            (["evaluate", "draw-mnist", "--protocol", "bond"], 4, "bound"),
             (["evaluate", "draw-mnist", "--device", "nowhere"], 3, "--device nowhere"),
             (["evaluate", "draw-mnist", "--device", "meta"], 3, "--device meta"),
             (["sample", "draw-mnist", "--device", "hpu"], 3, "--device hpu"),
@@ -217,7 +218,7 @@ def published(monkeypatch, tmp_path):
         commit=None,
         parameters=1234567,
         files={name: pin(folder / name) for name in FILES},
-        figures=[other, figure],
+        figures=[facts(other), facts(figure)],
     )
     for module in (hub, manifest_module):
         monkeypatch.setattr(module, "manifest", lambda: {"draw-mnist": entry})
@@ -372,7 +373,7 @@ class TestEvaluate:
         loaded, images = drawzoo.load(model), load_dataset("synthetic", "test", None)
         binary = 255 * (images.pixels > 127).to(torch.uint8)
         images = images._replace(pixels=binary, binarize=False)
-        figure = evaluate_bound(loaded, images, dataset="synthetic", split="test", seed=2)
+        figure = evaluate(loaded, "bound", images, dataset="synthetic", split="test", seed=2)
         generator = torch.Generator().manual_seed(2)
         bound = loaded.bound(images.batch(torch.arange(200)), generator=generator)
         assert figure.nats_mean == pytest.approx(bound.double().mean().item(), abs=1e-3)

@@ -14,7 +14,7 @@ from drawzoo.config import override
 from drawzoo.data.images import Images
 from drawzoo.drawing import join
 from drawzoo.errors import ConfigError, DataError
-from drawzoo.evaluation import evaluate_bound
+from drawzoo.evaluation.measure import evaluate
 from drawzoo.model import Codes, Posterior, gaussian_kl
 from drawzoo.weights import write_model
 
@@ -139,7 +139,7 @@ class TestEncodeImages:
         model, images = double(), split(BATCH + 30)
         _, mean, log_std = (part.double() for part in encode_images(model, images, len(images[0])))
         kl = sum(gaussian_kl(Posterior(*q)) for q in zip(mean, log_std, strict=True))
-        figure = evaluate_bound(model, images, dataset="x", split="test")
+        figure = evaluate(model, "bound", images, dataset="x", split="test")
         assert kl.mean().item() == pytest.approx(figure.kl, abs=1e-3)
 
 

@@ -15,8 +15,9 @@ import drawzoo
 from drawzoo.card_figures import eval_results, figures_text
 from drawzoo.cards import keep_notes, model_card
 from drawzoo.cli import cli
-from drawzoo.evaluation import applicable, measure_again
-from drawzoo.figures import BoundFigure, disagreement, find, protocol
+from drawzoo.evaluation.measure import applicable, measure_again
+from drawzoo.evaluation.protocol import read_figures
+from drawzoo.figures import disagreement, find
 from drawzoo.hub import shipped
 from drawzoo.manifest import CARD, FILES, PICTURES, TRAINING, manifest, pin, verify
 from drawzoo.registry import registry
@@ -67,7 +68,7 @@ class TestModel:
             read_record(folder),
             summary=registry().find("model", name).summary,
             parameters=entry.parameters,
-            figures=entry.figures,
+            figures=read_figures(entry.figures),
             files={file: pin for file, pin in entry.files.items() if file != CARD},
         )
         card = (folder / CARD).read_bytes().decode()
@@ -100,7 +101,7 @@ class TestModel:
 
     def test_card_gives_the_manifest_figures_and_hashes(self, name):
         card = ModelCard.load(shipped(name) / "README.md")
-        figures = manifest()[name].figures
+        figures = read_figures(manifest()[name].figures)
         found = [(r.metric_type, r.metric_value) for r in card.data.eval_results]
         assert found == [(r.metric_type, r.metric_value) for r in eval_results(figures)]
         assert figures_text(figures) in card.text
@@ -108,13 +109,15 @@ class TestModel:
             assert pin(shipped(name) / file).sha256 in card.text
 
     def test_every_protocol_was_measured(self, name):
-        figures, model = manifest()[name].figures, read_model(shipped(name))
-        assert {protocol(figure) for figure in figures} == set(applicable(model))
+        figures, model = read_figures(manifest()[name].figures), read_model(shipped(name))
+        assert {figure.protocol for figure in figures} == set(applicable(model))
         assert {figure.model for figure in figures} == {name}
 
     def test_figures_without_data_are_reproduced(self, name):
         """Those that need no download: a weight or a figure that changed makes this fail."""
-        figures = [f for f in manifest()[name].figures if f.dataset.endswith("-sample")]
+        figures = [
+            f for f in read_figures(manifest()[name].figures) if f.dataset.endswith("-sample")
+        ]
         assert figures
         model = read_model(shipped(name))
         for figure in figures:
@@ -123,7 +126,7 @@ class TestModel:
     def test_readme_gives_the_manifest_figures(self, name):
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         rows = [line for line in readme.splitlines() if line.startswith(f"| `{name}` ")]
-        bound = find(manifest()[name].figures, BoundFigure, model_config(name).dataset)
+        bound = find(read_figures(manifest()[name].figures), "bound", model_config(name).dataset)
         assert rows
         for row in rows:
             assert f"{bound.nats_mean:.2f} ± {bound.nats_stderr:.2f}" in row
@@ -147,7 +150,7 @@ class TestModel:
     @pytest.mark.skipif(REAL is None, reason="needs DRAWZOO_TEST_DATA, a folder with MNIST/raw")
     def test_figures_are_reproduced(self, name):
         model = read_model(shipped(name))
-        for figure in manifest()[name].figures:
+        for figure in read_figures(manifest()[name].figures):
             assert disagreement(figure, measure_again(model, figure, Path(REAL))) is None
 
 

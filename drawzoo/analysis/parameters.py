@@ -10,7 +10,9 @@ from torch import Tensor
 
 from drawzoo.config import ModelConfig, to_dict
 from drawzoo.errors import ConfigError, nearest
-from drawzoo.figures import BoundFigure, find
+from drawzoo.evaluation.bound import BoundFigure
+from drawzoo.evaluation.protocol import read_figures
+from drawzoo.figures import find
 from drawzoo.hub import HUB, LOCAL
 from drawzoo.manifest import manifest
 from drawzoo.model import Draw
@@ -111,7 +113,8 @@ def _published_bound(name: str, dataset: str) -> BoundFigure:
     # A folder may be called like a published model, and hold another.
     elsewhere = name.startswith((LOCAL, HUB))
     published = None if elsewhere else manifest().get(name.rpartition(":")[2])
-    figure: BoundFigure | None = find(published.figures if published else [], BoundFigure, dataset)
+    figures = read_figures(published.figures) if published else []
+    figure: BoundFigure | None = find(figures, "bound", dataset)
     if figure:
         return figure
     raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drawzoo.figures import Figure, disagreement, protocol
+from drawzoo.figures import Figure, disagreement
 
 __all__ = ["measure_all"]
 
@@ -25,14 +25,14 @@ def measure_all(
     import functools
 
     from drawzoo.cli.progress import progress
-    from drawzoo.evaluation import measure_again
+    from drawzoo.evaluation.measure import measure_again
     from drawzoo.paths import data_root
     from drawzoo.weights import read_model
 
     model = read_model(folder)
     pairs = []
     for figure in recorded:
-        bar = functools.partial(progress, what=f"{figure.model} {protocol(figure)}")
+        bar = functools.partial(progress, what=f"{figure.model} {figure.protocol}")
         found = measure_again(model, figure, data_root(data), progress=bar)
         pairs.append((found, disagreement(figure, found)))
     return pairs

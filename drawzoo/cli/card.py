@@ -51,6 +51,8 @@ def command(
     import functools
     import tempfile
 
+    import msgspec
+
     from drawzoo.cards import keep_notes, model_card
     from drawzoo.cli.progress import progress
     from drawzoo.config import encode
@@ -85,7 +87,8 @@ def command(
     for path in filter(None, (cards / CARD, manifest_path)):
         check_writable(path)
 
-    from drawzoo.evaluation import measure_for_card
+    from drawzoo.evaluation.measure import measure_for_card
+    from drawzoo.evaluation.protocol import read_figures
     from drawzoo.render.card import card_pictures
     from drawzoo.weights import read_model, write_model
 
@@ -108,7 +111,7 @@ def command(
             write_atomic(aside / file, content)
         files = pins(aside)
         if entry and not measure and all(entry.files[file] == files[file] for file in USED):
-            figures = entry.figures
+            figures = read_figures(entry.figures)
         else:
             figures = measure_for_card(
                 trained,
@@ -139,7 +142,9 @@ def command(
         # A commit has the files that were published in it and no others.
         known = entry or Published(f"drawzoo/{name}", None, parameters, {}, [])
         commit = known.commit if known.files == files else None
-        published = Published(known.repository, commit, parameters, files, figures)
+        published = Published(
+            known.repository, commit, parameters, files, msgspec.to_builtins(figures)
+        )
         write_manifest(manifest_path, name, published)
 
 

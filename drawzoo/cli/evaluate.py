@@ -7,14 +7,19 @@ from pathlib import Path
 import click
 
 from drawzoo.cli.options import check_device, data_option, json_option
-from drawzoo.figures import PROTOCOLS
 
 
 @click.command
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--dataset", help="Dataset. [the one the model was trained on]")
 @click.option("--split", default="test", show_default=True, help="Split of the dataset.")
-@click.option("--protocol", type=click.Choice(PROTOCOLS), default="bound", show_default=True)
+@click.option(
+    "--protocol",
+    metavar="NAME",
+    default="bound",
+    show_default=True,
+    help="How to measure; the protocols of plugins too (see: drawzoo plugins).",
+)
 @click.option(
     "-k",
     type=click.IntRange(1, 1_000_000),
@@ -67,9 +72,11 @@ def command(
 
     from drawzoo.cli.loading import model_folder
     from drawzoo.cli.printing import print_json
+    from drawzoo.evaluation.protocol import find_protocol
     from drawzoo.registry import registry
 
-    if k is not None and protocol != "iwae":
+    by = find_protocol(protocol)
+    if k is not None and "k" not in by.settings:
         raise click.UsageError(f"-k is for --protocol iwae, not {protocol}")
     if against and protocol != "bound":
         raise click.UsageError(f"--against is for --protocol bound, not {protocol}")
@@ -94,8 +101,8 @@ def command(
 
     from drawzoo.cli.progress import progress
     from drawzoo.distributed import world
-    from drawzoo.evaluation import measure
-    from drawzoo.figures import facts, summary
+    from drawzoo.evaluation.measure import measure
+    from drawzoo.figures import facts
     from drawzoo.paths import data_root
     from drawzoo.weights import read_model
 
@@ -114,14 +121,14 @@ def command(
                 name=name,
                 progress=functools.partial(progress, what=name, shown=processes.leads),
                 world=processes,
-                **({"k": k or 100} if protocol == "iwae" else {}),
+                **({} if k is None else {"k": k}),
             )
             if not processes.leads:
                 continue
             if as_json:
                 print_json(facts(figure), separators=(",", ":"))
             else:
-                click.echo(f"{name}: {summary(figure)}")
+                click.echo(f"{name}: {by.summary(figure)}")
 
 
 def _compare(
@@ -143,7 +150,7 @@ def _compare(
     from drawzoo.cli.progress import progress
     from drawzoo.config import to_dict
     from drawzoo.data.images import load_dataset
-    from drawzoo.evaluation import compare
+    from drawzoo.evaluation.paired import compare
     from drawzoo.paths import data_root
     from drawzoo.weights import read_model
 

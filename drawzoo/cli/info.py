@@ -21,7 +21,7 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.cli.list import describe
     from drawzoo.cli.printing import print_json
     from drawzoo.config import to_dict
-    from drawzoo.figures import Figure, summary
+    from drawzoo.evaluation.protocol import find_protocol, read_figures
     from drawzoo.figures import facts as figure_facts
     from drawzoo.hub import HUB, LOCAL, cached, locate, pinned, shipped
     from drawzoo.manifest import CONFIG
@@ -40,7 +40,7 @@ def command(model: str, as_json: bool) -> None:
         short = model.rpartition(":")[2]
         if published := pinned(registry().find("model", model)):
             facts |= msgspec.to_builtins(published)
-            facts["figures"] = [figure_facts(figure) for figure in published.figures]
+            facts["figures"] = [figure_facts(figure) for figure in read_figures(published.figures)]
             # Nothing is fetched to tell of it.
             folder_or_none = cached(short) or shipped(short)
             facts["folder"] = str(folder_or_none) if folder_or_none else None
@@ -56,7 +56,8 @@ def command(model: str, as_json: bool) -> None:
             for name, pin in value.items():
                 click.echo(f"{name:18} {pin['bytes']:,} bytes, SHA-256 {pin['sha256']}")
         elif key == "figures":
-            for figure in value:
-                click.echo(f"{figure['protocol']:18} {summary(msgspec.convert(figure, Figure))}")
+            for figure in read_figures(value):
+                line = find_protocol(figure.protocol).summary(figure)
+                click.echo(f"{figure.protocol:18} {line}")
         elif value is not None:
             click.echo(f"{key:18} {value}")

@@ -59,15 +59,16 @@ def command(pattern: str, as_json: bool) -> None:
 
 def describe(entry: Entry) -> dict[str, Any]:
     """What is known of a model without loading it; figures are None where it has no weights."""
-    from drawzoo.figures import BoundFigure, find
+    from drawzoo.evaluation.protocol import read_figures
+    from drawzoo.figures import find
     from drawzoo.hub import cached, pinned, shipped
     from drawzoo.zoo import model_config
 
     config = model_config(entry.qualified)
     published = pinned(entry)
     weights = published.files["model.safetensors"] if published else None
-    figures = published.figures if published else []
-    bound = find(figures, BoundFigure, config.dataset)
+    figures = read_figures(published.figures) if published else []
+    bound = find(figures, "bound", config.dataset)
     source = None
     if published:
         source = "cache" if cached(entry.name) else "shipped" if shipped(entry.name) else "hub"

@@ -57,6 +57,7 @@ def command(
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.errors import WeightsError
+    from drawzoo.evaluation.protocol import read_figures
     from drawzoo.hub import cached, published_model, shipped
     from drawzoo.manifest import USED, manifest, mismatch
 
@@ -80,7 +81,11 @@ def command(
         }
         # Copies that are as published are the same, so that one is measured for all.
         good = [source for source, bad in problems.items() if not bad]
-        recorded = [f for f in published.figures if which == "all" or f.dataset.endswith("-sample")]
+        recorded = [
+            figure
+            for figure in read_figures(published.figures)
+            if which == "all" or figure.dataset.endswith("-sample")
+        ]
         measured = 0
         if good and recorded and not no_figures:
             again = measure_all(folders[good[0]], recorded, data)

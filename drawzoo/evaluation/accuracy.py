@@ -2,61 +2,95 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from drawzoo.data.images import Images
 from drawzoo.errors import DataError
-from drawzoo.evaluation.common import Progress
-from drawzoo.figures import AccuracyFigure
-from drawzoo.model import Draw
+from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.figures import Figure
 
-__all__ = ["evaluate_accuracy"]
+if TYPE_CHECKING:
+    from drawzoo.data.images import Images
+    from drawzoo.distributed import World
+    from drawzoo.model import Draw
+
+__all__ = ["Accuracy", "AccuracyFigure"]
 
 BATCH = 250
 
 
-def evaluate_accuracy(
-    model: Draw,
-    images: Images,
-    *,
-    dataset: str,
-    split: str,
-    seed: int = 0,
-    name: str | None = None,
-    progress: Progress = iter,
-) -> AccuracyFigure:
+class AccuracyFigure(Figure, frozen=True, kw_only=True, tag="accuracy"):
+    """The share of images that a model whose encoder classifies takes for what they are."""
+
+    # Two of 10,000 images that sit on the fence.
+    tolerance: ClassVar[float] = 2e-4
+
+    accuracy: float
+    accuracy_stderr: float
+
+
+class Accuracy(Protocol):
     """The share of images for which the likeliest class of the encoder is the label.
 
     Labels are compared with, and never shown to the model.
-
-    Arguments:
-        model: The model.
-        images: The images, with labels.
-        dataset: Their dataset's name, for the record.
-        split: Its split's name, for the record.
-        seed: Of binarisation.
-        name: What to call the model; its configuration's name unless given.
-        progress: Wraps the sequence of batches.
-
-    Raises:
-        ConfigError: If the model's encoder does not classify.
-        DataError: If the images have no labels.
     """
-    if images.labels is None:
-        raise DataError(f"{dataset} has no labels, and protocol accuracy compares with them")
-    generator = torch.Generator().manual_seed(seed)
-    total, right = len(images.pixels), 0
-    for first in progress(range(0, total, BATCH)):
-        index = torch.arange(first, min(first + BATCH, total))
-        guess = model.classify(images.batch(index, generator)).argmax(dim=1).cpu()
-        right += int((guess == images.labels[index]).sum())
-    accuracy = right / total
-    return AccuracyFigure(
-        model=name or model.config.name,
-        dataset=dataset,
-        split=split,
-        images=total,
-        seed=seed,
-        accuracy=round(accuracy, 4),
-        accuracy_stderr=round((accuracy * (1 - accuracy) / total) ** 0.5, 4),
-    )
+
+    figure = AccuracyFigure
+    title = "images classified correctly, higher is better"
+    columns = ("accuracy",)
+
+    def applies(self, model: Draw) -> bool:
+        from drawzoo.components import Encoder
+
+        return type(model.encoder).classify is not Encoder.classify
+
+    def measure(
+        self,
+        model: Draw,
+        images: Images,
+        *,
+        dataset: str,
+        seed: int,
+        progress: Progress,
+        world: World,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """The share with its standard error.
+
+        Raises:
+            ConfigError: If the model's encoder does not classify.
+            DataError: If the images have no labels.
+        """
+        import torch
+
+        if images.labels is None:
+            raise DataError(f"{dataset} has no labels, and protocol accuracy compares with them")
+        generator = torch.Generator().manual_seed(seed)
+        total, right = len(images.pixels), 0
+        for first in progress(range(0, total, BATCH)):
+            index = torch.arange(first, min(first + BATCH, total))
+            guess = model.classify(images.batch(index, generator)).argmax(dim=1).cpu()
+            right += int((guess == images.labels[index]).sum())
+        accuracy = right / total
+        return {
+            "accuracy": round(accuracy, 4),
+            "accuracy_stderr": round((accuracy * (1 - accuracy) / total) ** 0.5, 4),
+        }
+
+    def in_words(self, figure: AccuracyFigure) -> str:
+        return (
+            f"{figure.accuracy:.2%} ± {figure.accuracy_stderr:.2%} of the images classified "
+            "correctly"
+        )
+
+    def row(self, figure: AccuracyFigure) -> list[str]:
+        return [f"{figure.accuracy:.2%} ± {figure.accuracy_stderr:.2%}"]
+
+    def explanation(self, figures: Sequence[AccuracyFigure]) -> str:
+        return (
+            "By the classifier in the encoder, which is trained with labels; drawing and the "
+            "other protocols need\nnone."
+        )
+
+    def metrics(self, figure: AccuracyFigure) -> list[Metric]:
+        return [Metric("accuracy", "Accuracy of the encoder's classifier", figure.accuracy)]

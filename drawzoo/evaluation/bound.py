@@ -2,67 +2,99 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from drawzoo.data.images import Images
-from drawzoo.distributed import ALONE, World
-from drawzoo.evaluation.common import Progress, moments
-from drawzoo.figures import BoundFigure
-from drawzoo.model import Draw
+from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.figures import Figure, plus_minus
 
-__all__ = ["bound_parts", "evaluate_bound"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from drawzoo.data.images import Images
+    from drawzoo.distributed import World
+    from drawzoo.model import Draw
+
+__all__ = ["Bound", "BoundFigure", "bound_parts"]
 
 BATCH = 250
 
 
-def evaluate_bound(
-    model: Draw,
-    images: Images,
-    *,
-    dataset: str,
-    split: str,
-    seed: int = 0,
-    name: str | None = None,
-    progress: Progress = iter,
-    world: World = ALONE,
-) -> BoundFigure:
-    """The mean of the bound over all images of a split, one sample of the codes each.
+class BoundFigure(Figure, frozen=True, kw_only=True, tag="bound"):
+    """The negative log-likelihood bound, from one sample of the codes an image."""
 
-    The figure depends on the model, the images and the seed, which fixes binarisation and noise.
+    nats_mean: float
+    """Per image."""
+    nats_std: float
+    """Between images."""
+    nats_stderr: float
+    """Of the mean."""
+    kl: float
+    reconstruction: float
 
-    Arguments:
-        model: The model.
-        images: The split.
-        dataset: Its dataset's name, for the record.
-        split: Its name, for the record.
-        seed: Of binarisation and noise.
-        name: What to call the model; its configuration's name unless given.
-        progress: Wraps the sequence of batches.
-        world: The processes that share the batches; all get the figure of one.
 
-    Returns:
-        Means in nats per image; `nats_std` is the standard deviation between images, and
-        `nats_stderr` that of the mean.
-    """
-    nats, kl, reconstruction = bound_parts(model, images, seed, progress, world)
-    mean, std, stderr = moments(nats)
-    return BoundFigure(
-        model=name or model.config.name,
-        dataset=dataset,
-        split=split,
-        images=len(nats),
-        seed=seed,
-        nats_mean=mean,
-        nats_std=std,
-        nats_stderr=stderr,
-        kl=round(kl.mean().item(), 4),
-        reconstruction=round(reconstruction.mean().item(), 4),
-    )
+class Bound(Protocol):
+    """The mean of the bound over the images, one sample of the codes each, in nats per image."""
+
+    figure = BoundFigure
+    title = "nats per image, lower is better"
+    columns = ("nats", "KL", "reconstruction")
+
+    def measure(
+        self,
+        model: Draw,
+        images: Images,
+        *,
+        dataset: str,
+        seed: int,
+        progress: Progress,
+        world: World,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Means, with the standard deviation between images and the standard error."""
+        from drawzoo.evaluation.common import moments
+
+        nats, kl, reconstruction = bound_parts(model, images, seed, progress, world)
+        mean, std, stderr = moments(nats)
+        return {
+            "nats_mean": mean,
+            "nats_std": std,
+            "nats_stderr": stderr,
+            "kl": round(kl.mean().item(), 4),
+            "reconstruction": round(reconstruction.mean().item(), 4),
+        }
+
+    def in_words(self, figure: BoundFigure) -> str:
+        return (
+            f"{plus_minus(figure.nats_mean, figure.nats_stderr)} nats per image "
+            f"({figure.kl:.2f} KL + {figure.reconstruction:.2f} reconstruction; standard "
+            f"deviation {figure.nats_std:.2f})"
+        )
+
+    def row(self, figure: BoundFigure) -> list[str]:
+        return [
+            plus_minus(figure.nats_mean, figure.nats_stderr),
+            f"{figure.kl:.2f}",
+            f"{figure.reconstruction:.2f}",
+        ]
+
+    def explanation(self, figures: Sequence[BoundFigure]) -> str:
+        return (
+            "The negative log-likelihood bound (the negative ELBO), from one sample of the codes "
+            "an image."
+        )
+
+    def metrics(self, figure: BoundFigure) -> list[Metric]:
+        name = "Negative log-likelihood bound, protocol bound (nats)"
+        return [Metric("nats_bound", name, figure.nats_mean)]
 
 
 def bound_parts(
-    model: Draw, images: Images, seed: int, progress: Progress = iter, world: World = ALONE
+    model: Draw,
+    images: Images,
+    seed: int,
+    progress: Progress = iter,
+    world: World | None = None,
 ) -> Tensor:
     """The bound, the KL and the reconstruction of every image in nats, float64, [3, N].
 
@@ -73,6 +105,11 @@ def bound_parts(
         progress: Wraps the sequence of batches.
         world: The processes that share the batches; all get the result of one.
     """
+    import torch
+
+    from drawzoo.distributed import ALONE
+
+    world = world or ALONE
     generator = torch.Generator().manual_seed(seed)
     total = len(images.pixels)
     # Nats, KL and reconstruction of each image; zeros for those of other processes.
@@ -86,6 +123,6 @@ def bound_parts(
             continue
         bound = model.bound(x, generator=generator)
         parts[:, index] = torch.stack(
-            [bound.as_subclass(Tensor), bound.kl.sum(dim=0), bound.reconstruction]
+            [bound.as_subclass(torch.Tensor), bound.kl.sum(dim=0), bound.reconstruction]
         ).double()
     return world.sum(parts).cpu()

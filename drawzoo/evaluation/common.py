@@ -1,18 +1,14 @@
-"""What the protocols share."""
+"""Mean and spread of a value over images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
 from drawzoo.errors import WeightsError
 
-__all__ = ["Moments", "Progress", "moments"]
-
-Progress = Callable[[Sequence[int]], Iterable[int]]
-"""Wraps the sequence of batches, as `drawzoo.cli.progress.progress` does."""
+__all__ = ["Moments", "moments"]
 
 
 class Moments(NamedTuple):

@@ -9,62 +9,109 @@ become sharper.
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from drawzoo.data.images import Images
-from drawzoo.evaluation.common import Progress, moments
-from drawzoo.figures import GeneratedFigure
-from drawzoo.model import CHUNK, Draw
+from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.figures import Figure, plus_minus
 
-__all__ = ["PAIRS", "evaluate_generated"]
+if TYPE_CHECKING:
+    from drawzoo.data.images import Images
+    from drawzoo.distributed import World
+    from drawzoo.model import Draw
+
+__all__ = ["PAIRS", "Generated", "GeneratedFigure"]
 
 PAIRS = 1_000
 """Pairs that the presentation has."""
 
 
-def evaluate_generated(
-    model: Draw,
-    images: Images,
-    *,
-    dataset: str,
-    split: str,
-    seed: int = 0,
-    name: str | None = None,
-    progress: Progress = iter,
-) -> GeneratedFigure:
+class GeneratedFigure(Figure, frozen=True, kw_only=True, tag="generated"):
+    """The cross-entropy between generated images and unrelated ones. It is no likelihood."""
+
+    nats_mean: float
+    nats_std: float
+    nats_stderr: float
+    nats_max: float
+    pairing: str = "generated image i with image i of the split"
+
+
+class Generated(Protocol):
     """−log p(x | c_T) where x is an image of the split and c_T the canvas of a generated one.
 
     For binary pixels that is the binary cross-entropy between the generated image's pixel
     probabilities and x, binarised. Image i is paired with generated image i, of as many as there
-    are images; the generated ones are those of `model.sample` with this seed.
-
-    Arguments:
-        model: The model.
-        images: The images.
-        dataset: Their dataset's name, for the record.
-        split: Its split's name, for the record.
-        seed: Of binarisation and generated images.
-        name: What to call the model; its configuration's name unless given.
-        progress: Wraps the sequence of batches.
+    are images; the generated ones are those of `model.sample` with the same seed.
     """
-    samples, pixels = (torch.Generator().manual_seed(seed) for _ in range(2))
-    total, parts = len(images.pixels), []
-    for first in progress(range(0, total, CHUNK)):
-        index = torch.arange(first, min(first + CHUNK, total))
-        # From the canvas and not the probabilities, which round to 1 where it is very sure.
-        canvas = model.draw(len(index), generator=samples).canvases[-1]
-        x = images.batch(index, pixels).to(canvas)
-        parts.append(model.likelihood.nats(canvas, x).double().cpu())
-    nats = torch.cat(parts)
-    mean, std, stderr = moments(nats)
-    return GeneratedFigure(
-        model=name or model.config.name,
-        dataset=dataset,
-        split=split,
-        images=total,
-        seed=seed,
-        nats_mean=mean,
-        nats_std=std,
-        nats_stderr=stderr,
-        nats_max=round(nats.max().item(), 4),
-    )
+
+    figure = GeneratedFigure
+    title = "no likelihood, lower is not better"
+    columns = ("average", "standard deviation", "maximum")
+
+    def images(self, total: int) -> int:
+        return min(total, PAIRS)
+
+    def for_card(self, found: Callable[[int], Figure], total: int) -> Figure:
+        return found(total)
+
+    def measure(
+        self,
+        model: Draw,
+        images: Images,
+        *,
+        dataset: str,
+        seed: int,
+        progress: Progress,
+        world: World,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Average, standard deviation and maximum in nats."""
+        import torch
+
+        from drawzoo.evaluation.common import moments
+        from drawzoo.model import CHUNK
+
+        samples, pixels = (torch.Generator().manual_seed(seed) for _ in range(2))
+        total, parts = len(images.pixels), []
+        for first in progress(range(0, total, CHUNK)):
+            index = torch.arange(first, min(first + CHUNK, total))
+            # From the canvas and not the probabilities, which round to 1 where it is very sure.
+            canvas = model.draw(len(index), generator=samples).canvases[-1]
+            x = images.batch(index, pixels).to(canvas)
+            parts.append(model.likelihood.nats(canvas, x).double().cpu())
+        nats = torch.cat(parts)
+        mean, std, stderr = moments(nats)
+        return {
+            "nats_mean": mean,
+            "nats_std": std,
+            "nats_stderr": stderr,
+            "nats_max": round(nats.max().item(), 4),
+        }
+
+    def in_words(self, figure: GeneratedFigure) -> str:
+        return (
+            f"no likelihood: the cross-entropy of generated with unrelated images is "
+            f"{plus_minus(figure.nats_mean, figure.nats_stderr)} nats (standard deviation "
+            f"{figure.nats_std:.2f}, maximum {figure.nats_max:.2f}; {figure.pairing})"
+        )
+
+    def row(self, figure: GeneratedFigure) -> list[str]:
+        return [
+            plus_minus(figure.nats_mean, figure.nats_stderr),
+            f"{figure.nats_std:.2f}",
+            f"{figure.nats_max:.2f}",
+        ]
+
+    def explanation(self, figures: Sequence[GeneratedFigure]) -> str:
+        return f"""\
+The binary cross-entropy in nats between the pixel probabilities of a generated image and an
+unrelated, binarised test image ({figures[0].pairing}). Sharper drawings
+give larger values; it is here because a presentation on DRAW gives these columns."""
+
+    def metrics(self, figure: GeneratedFigure) -> list[Metric]:
+        name = "of the cross-entropy of generated with unrelated images, no likelihood (nats)"
+        return [
+            Metric("nats_generated_mean", f"Average {name}", figure.nats_mean),
+            Metric("nats_generated_std", f"Standard deviation {name}", figure.nats_std),
+            Metric("nats_generated_max", f"Maximum {name}", figure.nats_max),
+        ]

@@ -2,82 +2,153 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError
-from drawzoo.evaluation.common import Progress, moments
-from drawzoo.figures import QualityFigure
-from drawzoo.model import CHUNK, Draw
-from drawzoo.quality.classifier import DIGITS, IMAGE, SHA256, classifier
-from drawzoo.quality.frechet import bootstrap_stderr, frechet_distance
+from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.figures import Figure, plus_minus
+from drawzoo.markdown import table
 
-__all__ = ["evaluate_quality"]
+if TYPE_CHECKING:
+    from drawzoo.data.images import Images
+    from drawzoo.distributed import World
+    from drawzoo.model import Draw
+
+__all__ = ["LEAST", "Quality", "QualityFigure"]
 
 LEAST = 1_000
 """Images below which the Fréchet distance says more about their number than about the model."""
 
 
-def evaluate_quality(
-    model: Draw,
-    images: Images,
-    *,
-    dataset: str,
-    split: str,
-    seed: int = 0,
-    name: str | None = None,
-    progress: Progress = iter,
-) -> QualityFigure:
-    """The Fréchet distance between generated and real digits, and the classifier's opinions.
+class QualityFigure(Figure, frozen=True, kw_only=True, tag="quality"):
+    """How a classifier of digits sees as many generated images as there are real ones."""
+
+    # A pixel that is as likely black as white falls the other way after one rounding error.
+    tolerance: ClassVar[float] = 2e-3
+
+    frechet: float
+    """The Fréchet distance between generated and real images, both binarised."""
+    frechet_stderr: float
+    confidence_mean: float
+    """The mean probability of the likeliest digit over generated images."""
+    confidence_stderr: float
+    class_counts: list[int]
+    """How many generated images are taken for each digit."""
+    classifier: str
+    """SHA-256 of its weights."""
+
+
+class Quality(Protocol):
+    """The Fréchet distance between generated and real digits, and how sure the classifier is.
 
     As many images are generated as there are real ones. Both are binarised, by sampling each pixel,
     since the model is a distribution of binary images and the classifier knows no others: a
     distance between grey and binary images would measure how grey they are. The distance depends on
     the number of images, so compare only figures with the same one.
-
-    Arguments:
-        model: The model.
-        images: The real images.
-        dataset: Their dataset's name, for the record; one of digits.
-        split: Its split's name, for the record.
-        seed: Of binarisation and generated images.
-        name: What to call the model; its configuration's name unless given.
-        progress: Wraps the sequence of batches.
-
-    Raises:
-        ConfigError: If these are no images that the classifier knows.
     """
-    if dataset not in DIGITS or model.config.image != IMAGE:
-        raise ConfigError(
-            f"protocol quality needs 28×28 digits ({', '.join(DIGITS)}), not {dataset} and images "
-            f"of {list(model.config.image)}; its classifier knows nothing else"
+
+    figure = QualityFigure
+    title = "samples seen by a classifier of digits"
+    columns = ("Fréchet distance", "confidence")
+
+    def applies(self, model: Draw) -> bool:
+        from drawzoo.quality.classifier import DIGITS, IMAGE
+
+        return model.config.dataset in DIGITS and model.config.image == IMAGE
+
+    def for_card(self, found: Callable[[int], Figure], total: int) -> Figure | None:
+        return found(total) if total >= LEAST else None
+
+    def measure(
+        self,
+        model: Draw,
+        images: Images,
+        *,
+        dataset: str,
+        seed: int,
+        progress: Progress,
+        world: World,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Distance, confidence and counts of each digit.
+
+        Raises:
+            ConfigError: If these are no images that the classifier knows, or too few.
+        """
+        import torch
+
+        from drawzoo.evaluation.common import moments
+        from drawzoo.model import CHUNK
+        from drawzoo.quality.classifier import DIGITS, IMAGE, SHA256, classifier
+        from drawzoo.quality.frechet import bootstrap_stderr, frechet_distance
+
+        if dataset not in DIGITS or model.config.image != IMAGE:
+            raise ConfigError(
+                f"protocol quality needs 28×28 digits ({', '.join(DIGITS)}), not {dataset} and "
+                f"images of {list(model.config.image)}; its classifier knows nothing else"
+            )
+        total = len(images.pixels)
+        if total < LEAST:
+            raise ConfigError(
+                f"protocol quality needs at least {LEAST:,} images, got {total:,}: the distance of "
+                "fewer is mostly its bias"
+            )
+        seer = classifier()
+        samples, pixels, again = (torch.Generator().manual_seed(seed) for _ in range(3))
+        parts = []
+        for first in progress(range(0, total, CHUNK)):
+            drawn = model.sample(min(CHUNK, total - first), generator=samples).cpu()
+            parts.append(seer.look(torch.bernoulli(drawn, generator=pixels)))
+        features, opinions = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        real, _ = seer.look(images.batch(torch.arange(total), pixels))
+        confidence, digits = opinions.max(dim=1)
+        sure = moments(confidence)
+        return {
+            "frechet": round(frechet_distance(features, real), 4),
+            "frechet_stderr": round(bootstrap_stderr(features, real, again), 4),
+            "confidence_mean": sure.mean,
+            "confidence_stderr": sure.stderr,
+            "class_counts": digits.bincount(minlength=10).tolist(),
+            "classifier": SHA256,
+        }
+
+    def in_words(self, figure: QualityFigure) -> str:
+        digits = ", ".join(f"{digit}: {n}" for digit, n in enumerate(figure.class_counts))
+        return (
+            f"Fréchet distance {plus_minus(figure.frechet, figure.frechet_stderr)} between "
+            f"{figure.images:,} images each, a number it depends on; confidence "
+            f"{figure.confidence_mean:.4f} ± {figure.confidence_stderr:.4f}, samples taken for "
+            f"{digits}"
         )
-    total = len(images.pixels)
-    if total < LEAST:
-        raise ConfigError(
-            f"protocol quality needs at least {LEAST:,} images, got {total:,}: the distance of "
-            "fewer is mostly its bias"
+
+    def row(self, figure: QualityFigure) -> list[str]:
+        return [
+            plus_minus(figure.frechet, figure.frechet_stderr),
+            f"{figure.confidence_mean:.4f} ± {figure.confidence_stderr:.4f}",
+        ]
+
+    def explanation(self, figures: Sequence[QualityFigure]) -> str:
+        from drawzoo.quality.classifier import facts
+
+        known = facts()
+        accuracy = f"{known.accuracy:.2%} ± {known.accuracy_stderr:.2%}"
+        shares = (
+            [f"share of {f.images:,}", *(f"{count / f.images:.1%}" for count in f.class_counts)]
+            for f in figures
         )
-    seer = classifier()
-    samples, pixels, again = (torch.Generator().manual_seed(seed) for _ in range(3))
-    parts = []
-    for first in progress(range(0, total, CHUNK)):
-        drawn = model.sample(min(CHUNK, total - first), generator=samples).cpu()
-        parts.append(seer.look(torch.bernoulli(drawn, generator=pixels)))
-    features, opinions = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    real, _ = seer.look(images.batch(torch.arange(total), pixels))
-    confidence, digits = opinions.max(dim=1)
-    sure = moments(confidence)
-    return QualityFigure(
-        model=name or model.config.name,
-        dataset=dataset,
-        split=split,
-        images=total,
-        seed=seed,
-        frechet=round(frechet_distance(features, real), 4),
-        frechet_stderr=round(bootstrap_stderr(features, real, again), 4),
-        confidence_mean=sure.mean,
-        confidence_stderr=sure.stderr,
-        class_counts=digits.bincount(minlength=10).tolist(),
-        classifier=SHA256,
-    )
+        return f"""\
+{table(["samples taken for", *map(str, range(10))], shares)}
+
+The Fréchet distance (lower is better) is between as many generated as test images, both binarised,
+in the {known.features} features of a small classifier that comes with drawzoo; it depends on their
+number. Between {known.images:,} training images and as many test images it is \
+{known.frechet_train:.2f}. Confidence is the
+mean probability that the classifier gives the likeliest digit; for the test images it is
+{known.confidence:.4f}, and {accuracy} of them are classified correctly."""
+
+    def metrics(self, figure: QualityFigure) -> list[Metric]:
+        return [
+            Metric("frechet", "Fréchet distance in a digit classifier's features", figure.frechet),
+            Metric("confidence", "Mean confidence of a digit classifier", figure.confidence_mean),
+        ]

@@ -39,6 +39,7 @@ def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -
 
     from drawzoo.cli.table import print_table
     from drawzoo.errors import WeightsError
+    from drawzoo.evaluation.protocol import read_figures
     from drawzoo.manifest import manifest
     from drawzoo_presentation.tables import COLUMNS, TABLES, cells, markdown, notes
     from drawzoo_presentation.tables import as_json as plain
@@ -48,7 +49,9 @@ def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -
     if data and not measure:
         raise click.UsageError("--data is for --measure; the recorded figures need none")
     names = {row.model for table in TABLES for row in table.rows}
-    figures = {name: entry.figures for name, entry in manifest().items() if name in names}
+    figures = {
+        name: read_figures(entry.figures) for name, entry in manifest().items() if name in names
+    }
     problems: list[str] = []
     if measure:
         figures, problems = _measured(figures, data)

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from drawzoo.figures import (
-    AccuracyFigure,
-    BoundFigure,
-    Figure,
-    GeneratedFigure,
-    IwaeFigure,
-    QualityFigure,
-    facts,
-    find,
-    plus_minus,
-)
+from drawzoo.figures import Figure, facts, find, plus_minus
 from drawzoo.markdown import table as markdown_table
 
 __all__ = ["COLUMNS", "NOTES", "TABLES", "Row", "Table", "Theirs", "as_json", "cells", "markdown"]
 
-KINDS: dict[str, type[Any]] = {
-    "bound": BoundFigure,
-    "iwae": IwaeFigure,
-    "quality": QualityFigure,
-    "generated": GeneratedFigure,
-    "accuracy": AccuracyFigure,
-}
-"""The figures of a row, by protocol."""
+PROTOCOLS = ("bound", "iwae", "quality", "generated", "accuracy")
+"""The figures of a row."""
 
 
 class Theirs(NamedTuple):
@@ -158,11 +142,11 @@ def cells(row: Row, figures: dict[str, list[Figure]]) -> list[str]:
 def notes(figures: dict[str, list[Figure]]) -> str:
     """What the columns mean, with the numbers of images that were used."""
     counts = {}
-    for name, kind in KINDS.items():
+    for name in PROTOCOLS:
         found = {
             figure.images
             for row in (row for table in TABLES for row in table.rows)
-            if (figure := _find(row, figures, kind))
+            if (figure := _find(row, figures, name))
         }
         counts[name] = " or ".join(f"{count:,}" for count in sorted(found)) or "–"
     return NOTES.format(**counts)
@@ -178,9 +162,9 @@ def markdown(figures: dict[str, list[Figure]]) -> str:
 
 
 def _ours(row: Row, figures: dict[str, list[Figure]]) -> dict[str, Any]:
-    return {name: _find(row, figures, kind) for name, kind in KINDS.items()}
+    return {name: _find(row, figures, name) for name in PROTOCOLS}
 
 
-def _find(row: Row, figures: dict[str, list[Figure]], kind: type[Any]) -> Any:
+def _find(row: Row, figures: dict[str, list[Figure]], protocol: str) -> Any:
     dataset = row.model.rpartition("-")[2]
-    return find(figures.get(row.model, []), kind, dataset)
+    return find(figures.get(row.model, []), protocol, dataset)
