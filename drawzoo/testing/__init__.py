@@ -1,0 +1,55 @@
+"""Checks for plugin authors: call one in a test of your plugin.
+
+Each raises a `Fault`, an `AssertionError` whose first line names what is wrong; the next lines show
+the smallest example and say what to do.
+
+A component is checked for
+- its settings: typed, and the same after a way through JSON;
+- shapes and types, with one channel and three, height and width that differ, float32 and float64;
+- results that are finite for ordinary, zero and large inputs;
+- use of its inputs, and a finite gradient for every parameter, also at the engine's first step;
+- independence: of the other images of a batch, of earlier calls, of random numbers;
+- inputs, context and state that it leaves as they are;
+- its weights: a second instance that loads them gives the same results;
+- training mode, the `meta` device (no look at values), and `torch.compile` (one graph).
+
+Example:
+    >>> from drawzoo_draw.encoder import LSTMEncoder
+    >>> check_encoder(LSTMEncoder, units=8)
+"""
+
+from __future__ import annotations
+
+from drawzoo.components import Encoder, Reader, Writer
+from drawzoo.testing.fault import Fault
+from drawzoo.testing.kinds import ENCODER, READER, WRITER
+from drawzoo.testing.kit import check
+
+__all__ = ["Fault", "check_encoder", "check_reader", "check_writer"]
+
+
+def check_encoder(component: type[Encoder], /, **settings: object) -> None:
+    """Checks an encoder built with these settings.
+
+    Raises:
+        Fault: If it breaks what the engine relies on.
+    """
+    check(ENCODER, component, settings)
+
+
+def check_reader(component: type[Reader], /, **settings: object) -> None:
+    """Checks a reader built with these settings.
+
+    Raises:
+        Fault: If it breaks what the engine relies on.
+    """
+    check(READER, component, settings)
+
+
+def check_writer(component: type[Writer], /, **settings: object) -> None:
+    """Checks a writer built with these settings.
+
+    Raises:
+        Fault: If it breaks what the engine relies on.
+    """
+    check(WRITER, component, settings)

@@ -1,0 +1,176 @@
+"""Checks of what a component computes."""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from torch import Tensor
+
+from drawzoo.testing.bench import Bench, seeded
+from drawzoo.testing.kinds import BATCH, Inputs, same
+
+__all__ = ["batch", "double", "finite", "form", "same_each_time", "uses"]
+
+LARGE = 1e3
+
+
+def form(bench: Bench) -> None:
+    """Shapes and types; nothing given is changed in place."""
+    component = bench.built()
+    with bench.blame(
+        f"fails on images of shape {list(bench.image)}",
+        "see the exception above; height and width differ here, and there may be 3 channels",
+    ):
+        shape = bench.kind.shape(component, bench.sizes)
+        if not all(isinstance(side, int) for side in shape):
+            bench.fail(
+                "does not say its out_features",
+                f"out_features is {shape[0]!r}",
+                "set bench.out_features to a whole number in __init__",
+            )
+        before = {k: v.clone() for k, v in component.state_dict().items()}
+        with torch.no_grad(), seeded(0):
+            bench.kind.inspect(component, _clone(bench.given), bench.who)
+            out = bench.kind.run(component, _clone(bench.given))
+        if not isinstance(out, Tensor):
+            bench.fail("gives no tensor", f"a {type(out).__name__}", "return a tensor [B, …]")
+        expected = [BATCH, *shape]
+        if list(out.shape) != expected:
+            turned = list(out.shape) == [*expected[:-2], *expected[:-3:-1]]
+            bench.fail(
+                f"gives the shape {list(out.shape)}, expected {expected}",
+                bench.example(),
+                "height comes before width"
+                if turned
+                else "give what out_features or the canvas says",
+            )
+        if out.dtype != torch.float32:
+            bench.fail(f"gives {out.dtype} for torch.float32", bench.example(), "keep the type")
+    changed = [
+        k for k, v in component.state_dict().items() if k in before and not same(v, before[k])
+    ]
+    if changed:
+        bench.fail(
+            f"changes its own weights when it is called: {changed[0]}",
+            "in evaluation mode, without gradients",
+            "compute new tensors; what must be remembered from step to step is the state",
+        )
+
+
+def same_each_time(bench: Bench) -> None:
+    """No randomness of its own, and no memory but its state."""
+    component = bench.built()
+    first = bench.call(component, bench.given)
+    if not same(first, bench.call(bench.built(), bench.given, seed=1)):
+        bench.fail(
+            "draws random numbers of its own in evaluation mode",
+            "two new instances with the same weights and inputs give different results",
+            "draw nothing; the engine samples z, and dropout is nn.Dropout, off in evaluation",
+        )
+    with bench.blame(
+        "keeps hidden state between calls: the second call fails",
+        "keep what must be remembered in the state, not in attributes",
+    ):
+        again = bench.call(component, bench.given)
+        other = bench.call(component, bench.others)
+    if not same(first, again) or not same(other, bench.call(bench.built(), bench.others)):
+        bench.fail(
+            "keeps hidden state between calls",
+            "the same inputs give other results after a call than before",
+            "keep what must be remembered in the state, not in attributes; no counters, caches "
+            "and generators",
+        )
+
+
+def batch(bench: Bench) -> None:
+    """Each image by itself."""
+    component = bench.built()
+    whole = bench.call(component, bench.given)
+    with bench.blame("fails on a batch of one image", "take the batch from the inputs' shape"):
+        alone = torch.cat(
+            [
+                bench.call(component, {k: t[i : i + 1] for k, t in bench.given.items()})
+                for i in range(BATCH)
+            ]
+        )
+    if alone.shape != whole.shape or not torch.allclose(
+        alone, whole, rtol=1e-3, atol=1e-4, equal_nan=True
+    ):
+        bench.fail(
+            "lets the images of a batch influence each other",
+            f"{BATCH} images give other results together than one by one",
+            "compute along the other dimensions than the first; batch norm keeps statistics",
+        )
+
+
+def finite(bench: Bench) -> None:
+    """Numbers for ordinary, zero and large inputs."""
+    component = bench.built()
+    for what, inputs in (
+        ("ordinary", bench.given),
+        ("zero", {k: torch.zeros_like(t) for k, t in bench.given.items()}),
+        # Pixels have bounds.
+        ("large", {k: t if t.dim() == 4 else LARGE * t for k, t in bench.given.items()}),
+    ):
+        if not bench.call(component, inputs).isfinite().all():
+            bench.fail(
+                f"gives values that are not finite for {what} inputs",
+                ", ".join(
+                    f"{name} from {t.min():.3g} to {t.max():.3g}" for name, t in inputs.items()
+                ),
+                "bound what goes into exp, add ε under roots and to denominators, use "
+                "torch.softmax and logsumexp",
+            )
+
+
+def double(bench: Bench) -> None:
+    """No float32 between float64 inputs and the results."""
+    what = "does not keep float64 throughout"
+    do = "make tensors from others (x.new_zeros(…)), or name dtype=x.dtype; keep buffers as such"
+    inputs = {k: t.double() for k, t in bench.given.items()}
+    with bench.blame(what, do), torch.no_grad(), seeded(0):
+        component = bench.built().double()
+        out = bench.kind.run(component, inputs)
+        bench.kind.inspect(component, inputs, bench.who)
+    if out.dtype != torch.float64:
+        bench.fail(what, f"{out.dtype} comes from inputs of torch.float64", do)
+
+
+def uses(bench: Bench) -> None:
+    """Dependence on what the component has weights for, and on the image."""
+    component = bench.built()
+    out = bench.call(component, bench.given)
+    if not out.numel():
+        return
+
+    def depends(name: str) -> bool:
+        changed = {**bench.given, name: bench.others[name]}
+        return not torch.equal(bench.call(component, changed), out)
+
+    do = "feed it to the network; or make no weights for it"
+    for name, field in bench.kind.sized.items():
+        if _shapes(bench, field) != _shapes(bench) and not depends(name):
+            bench.fail(
+                f"ignores {_its(name)}",
+                f"its weights grow with sizes.{field}, but {name} changes nothing",
+                do,
+            )
+    if fault := bench.kind.sees(depends):
+        bench.fail(fault, "other values change nothing in what it gives", do)
+
+
+def _shapes(bench: Bench, larger: str | None = None) -> list[tuple[int, ...]]:
+    """The shapes of all tensors; optionally for one more feature in a field of `Sizes`."""
+    sizes = bench.sizes
+    if larger:
+        sizes = msgspec.structs.replace(sizes, **{larger: getattr(sizes, larger) + 1})
+    with bench.blame("cannot be built for other sizes", "use sizes", repr(sizes)), seeded(0):
+        return [tuple(t.shape) for t in bench.component(bench.config, sizes).state_dict().values()]
+
+
+def _clone(inputs: Inputs) -> Inputs:
+    return {name: tensor.clone() for name, tensor in inputs.items()}
+
+
+def _its(name: str) -> str:
+    return "its glimpse" if name == "glimpse" else name
