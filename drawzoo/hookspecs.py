@@ -53,5 +53,10 @@ def register_protocols(register: Registrar) -> None:
 
 
 @hookspec
+def register_optimizers(register: Registrar) -> None:
+    """`register(name, target, summary="…")`: `drawzoo.training.optimizers.MakeOptimizers`."""
+
+
+@hookspec
 def register_commands(cli: click.Group) -> None:
     """Adds sub-commands to the command line; import heavy modules inside the command."""

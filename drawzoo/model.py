@@ -22,7 +22,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -162,6 +162,8 @@ class Draw(nn.Module):
         encoder: The encoder network.
         writer: The write operation.
     """
+
+    matrix_blocks: ClassVar[dict[str, int]] = {"posterior.weight": 1}
 
     def __init__(
         self, config: ModelConfig, reader: Reader, encoder: Encoder, writer: Writer

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 import pluggy
 
-from drawzoo import hookspecs
+from drawzoo import hookspecs, training
 from drawzoo.cli import COMMANDS
 from drawzoo.errors import PluginError, nearest
 from drawzoo.registry import KINDS, Registrar, Registry, canonical
@@ -128,6 +128,8 @@ def installed() -> Plugins:
     points = sorted(
         entry_points(group=GROUP), key=lambda p: (p.dist.name if p.dist else "", p.name)
     )
+    # The core's optimisers are there whichever plugins are left out.
+    plugins.add(training, "drawzoo", "training")
     for point in _allowed(points):
         plugins.load(point)
     clashes = plugins.registry.clashes()

@@ -2,6 +2,8 @@ r"""The long short-term memory that DRAW's decoder and encoders share."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +32,8 @@ class LSTM(nn.Module):
         >>> h.shape
         torch.Size([2, 5])
     """
+
+    matrix_blocks: ClassVar[dict[str, int]] = {"gates.weight": 4}
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Names → components, models and datasets, with where each came from. Free of torch."""
+"""Names → components, models, datasets and optimisers, with where each came from. Free of torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drawzoo.errors import PluginError, UnknownNameError, nearest
 
 __all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical", "registry"]
 
-KINDS = ("encoder", "reader", "writer", "model", "dataset", "protocol")
+KINDS = ("encoder", "reader", "writer", "model", "dataset", "protocol", "optimizer")
 """What can be registered; the hook of each is `register_<kind>s`."""
 
 

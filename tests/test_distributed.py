@@ -31,12 +31,14 @@ def test_shares_are_all_and_nearly_equal(size, items):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_two_train_to_the_weights_of_one(config, tmp_path):
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_two_train_to_the_weights_of_one(config, tmp_path, optimizer):
     def train(size):
         # 15 images are 7 and 8: the mean over all of them is not the mean of the two means.
         run = ("train", config, "--out", tmp_path / f"run{size}", "--max-steps", 6)
         folder = tmp_path / f"out{size}"
         settings = ("--set", "batch_size=15", "--set", "clip_norm=1")
+        settings += ("--set", f"optimizer={optimizer}")
         return finish(start(size, folder, *run, *settings), folder)
 
     [(code, _, err)] = train(1)

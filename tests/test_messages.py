@@ -10,7 +10,6 @@ import pytest
 
 from drawzoo.config import ModelConfig, convert
 from drawzoo.errors import MAX_LINE, ConfigError, short
-from drawzoo.training.config import TrainingConfig
 
 
 def shell(line, **env):
@@ -58,8 +57,8 @@ class TestLength:
 
 class TestChoices:
     def test_of_a_setting(self):
-        with pytest.raises(ConfigError, match="'sgd'.*optimizer; choose adam or adamw"):
-            convert({"optimizer": "sgd"}, TrainingConfig)
+        with pytest.raises(ConfigError, match="'gauss'.*likelihood; choose bernoulli"):
+            convert({"variant": "a", "likelihood": "gauss"}, ModelConfig)
 
     def test_a_name_is_told_in_words(self):
         with pytest.raises(ConfigError, match="lower-case letters, digits, - and _ - at variant"):

@@ -133,7 +133,7 @@ class TestCommand:
             (("draw-mnist", "--set", "learning_rate=NaN"), 3, "learning_rate"),
             (("draw-mnist", "--set", "learning_rate=-1"), 3, "learning_rate"),
             (("draw-mnist", "--set", "weight_decay=NaN"), 3, "weight_decay"),
-            (("draw-mnist", "--set", "optimizer=sgd"), 3, "optimizer"),
+            (("draw-mnist", "--set", "optimizer=sgd"), 4, "known: adam, adamw, muon"),
             (("draw-mnist", "--set", "encoder.unitz=3"), 3, "units"),
             (("draw-mnist", "--set", "encodr.units=3"), 3, "encoder"),
             (("draw-mnist", "--set", "encoder=lstm"), 3, "encoder.name="),
@@ -237,16 +237,21 @@ EARLY, LATE, NEVER = (1, 2, 3, 5, 8), (20, 31, 42), (10**6,)
 """Before the first checkpoint, between checkpoints, and a run that ends before it is killed."""
 
 
-def test_resume_is_exact_after_kills(tmp_path):
+@pytest.mark.parametrize(
+    "optimizer, moments",
+    [("adam", (*EARLY, *LATE, *NEVER)), ("muon", (8, 31, *NEVER))],
+    ids=["adam", "muon"],
+)
+def test_resume_is_exact_after_kills(tmp_path, optimizer, moments):
     args = [*TestCommand.tiny, "--set", "ema_decay=0.9", "--checkpoint-steps", "3"]
-    moments = " ".join(map(str, (*EARLY, *LATE, *NEVER)))
+    args += ["--set", f"optimizer={optimizer}"]
     result = subprocess.run(
         [sys.executable, "-c", KILLER, str(tmp_path), "60", *args],
         capture_output=True,
         text=True,
         timeout=100,
         # Threads of OpenMP do not survive a fork.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MOMENTS": moments},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MOMENTS": " ".join(map(str, moments))},
     )
     assert result.returncode == 0, result.stderr
     lines = [map(int, line.split()) for line in result.stdout.splitlines()]

@@ -19,7 +19,7 @@ from drawzoo.errors import ConfigError, DataError, OutputError, TrainingError
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import LOG, read_log
-from drawzoo.training.loop import Trainer, learning_rate
+from drawzoo.training.loop import Trainer, schedule
 from drawzoo.weights import WEIGHTS
 
 TOTAL = 14
@@ -29,6 +29,7 @@ SETTINGS = [
     {},
     {"ema_decay": 0.9},
     {"optimizer": "adamw", "weight_decay": 0.1, "ema_decay": 0.5},
+    {"optimizer": "muon", "weight_decay": 0.1, "ema_decay": 0.5},
 ]
 
 
@@ -79,37 +80,43 @@ def with_step(raw, step):
     return save(tensors, metadata | {"step": step})
 
 
-class TestLearningRate:
-    config = TrainingConfig(learning_rate=0.01, final_learning_rate=0.1, warmup_steps=20)
+def with_tensor(raw, name, tensor):
+    """A checkpoint with a tensor replaced or added."""
+    metadata = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
+    return save(load(raw) | {name: tensor}, metadata)
+
+
+class TestSchedule:
+    config = TrainingConfig(final_learning_rate=0.1, warmup_steps=20)
 
     def test_rises_in_a_line_then_falls_in_a_cosine(self):
-        rates = [learning_rate(self.config, step, 1020) for step in range(1020)]
-        assert rates[:20] == pytest.approx([0.01 * (i + 1) / 20 for i in range(20)])
-        assert rates[20] == pytest.approx(0.01)
-        assert rates[520] == pytest.approx((0.01 + 0.001) / 2)
+        rates = [schedule(self.config, step, 1020) for step in range(1020)]
+        assert rates[:20] == pytest.approx([(i + 1) / 20 for i in range(20)])
+        assert rates[20] == pytest.approx(1)
+        assert rates[520] == pytest.approx((1 + 0.1) / 2)
         assert rates[270] - rates[520] == pytest.approx(rates[520] - rates[770])
         assert all(a > b for a, b in itertools.pairwise(rates[20:]))
-        assert rates[-1] == pytest.approx(0.001, rel=1e-3)
+        assert rates[-1] == pytest.approx(0.1, rel=1e-3)
 
     @pytest.mark.parametrize("total", [1, 2, 9, 10, 100])
     def test_short_runs_warm_up_for_a_tenth_at_most(self, total):
-        rates = [learning_rate(self.config, step, total) for step in range(total)]
+        rates = [schedule(self.config, step, total) for step in range(total)]
         assert rates.index(max(rates)) <= total // 10
-        assert max(rates) == pytest.approx(0.01)
+        assert max(rates) == pytest.approx(1)
         assert min(rates) > 0
 
     def test_without_warm_up_or_decay(self):
-        config = TrainingConfig(learning_rate=0.5, final_learning_rate=1, warmup_steps=0)
-        assert {learning_rate(config, step, 10) for step in range(10)} == {0.5}
+        config = TrainingConfig(final_learning_rate=1, warmup_steps=0)
+        assert {schedule(config, step, 10) for step in range(10)} == {1}
 
     def test_restarts_begin_the_same_course_anew(self):
-        rates = [learning_rate(self.config, step, 900, [300, 700]) for step in range(900)]
+        rates = [schedule(self.config, step, 900, [300, 700]) for step in range(900)]
         for start, end in itertools.pairwise([0, 300, 700, 900]):
-            alone = [learning_rate(self.config, step, end - start) for step in range(end - start)]
+            alone = [schedule(self.config, step, end - start) for step in range(end - start)]
             assert rates[start:end] == alone
 
     def test_a_run_cut_before_its_restart_has_none(self):
-        assert learning_rate(self.config, 90, 100, [200]) == learning_rate(self.config, 90, 100)
+        assert schedule(self.config, 90, 100, [200]) == schedule(self.config, 90, 100)
 
     @pytest.mark.parametrize("restarts", [[3], [4], [2, 2], [2, 1]])
     def test_restarts_out_of_order_or_bounds(self, restarts):
@@ -265,11 +272,16 @@ class TestNotFinite:
         trainer().run(checkpoint_steps=2)
         assert state(folder) == state(tmp_path / "whole")
 
-    @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
     @pytest.mark.parametrize("every", [1, 7])
     def test_huge_learning_rate(self, trainer, tmp_path, optimizer, every):
         run = trainer(
-            learning_rate=1e6, weight_decay=1.0, optimizer=optimizer, max_steps=60, epochs=100
+            learning_rate=1e6,
+            matrix_learning_rate=1e6,
+            weight_decay=1.0,
+            optimizer=optimizer,
+            max_steps=60,
+            epochs=100,
         )
         with pytest.raises(TrainingError, match="not finite"):
             run.run(checkpoint_steps=every)
@@ -370,13 +382,18 @@ class TestRefusals:
             lambda raw: raw.replace(b"model/posterior.bias", b"model/posterior.bios"),
             lambda raw: raw.replace(b"optimizer/0.step", b"optimizer/x.step"),
             lambda raw: raw.replace(b'optimizer/0.exp_avg"', b'optimizer/0.exp_avh"'),
+            lambda raw: with_tensor(raw, "optimizer/0.exp_avg", torch.zeros(3)),
+            lambda raw: with_tensor(raw, "optimizer/0.step", torch.zeros((), dtype=torch.int64)),
+            lambda raw: with_tensor(raw, "optimizer/0.more", torch.zeros(())),
+            lambda raw: with_tensor(raw, "optimizer/999.step", torch.zeros(())),
             lambda raw: with_step(raw, "-1"),
             lambda raw: with_step(raw, "1000000"),
             lambda raw: with_step(raw, str(10**20)),
         ],
         ids=[
             *("empty", "truncated", "garbage", "config", "step", "weights", "optimizer"),
-            *("moment", "before the start", "after the end", "beyond 64 bits"),
+            *("moment", "shape", "type", "a tensor too many", "a parameter too many"),
+            *("before the start", "after the end", "beyond 64 bits"),
         ],
     )
     def test_damaged_checkpoint(self, trainer, tmp_path, damage):

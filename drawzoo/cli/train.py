@@ -148,6 +148,7 @@ def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
     changed = RunConfig(override(config.model, model), override(config.training, training))
     check_config(changed.model)
     registry().find("dataset", changed.model.dataset)
+    registry().find("optimizer", changed.training.optimizer)
     return changed
 
 

@@ -6,7 +6,9 @@ and the step's number.
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,7 @@ __all__ = [
     "check_same",
     "optimizer_tensors",
     "read_checkpoint",
-    "restore_optimizer",
+    "restore_optimizers",
     "write_checkpoint",
 ]
 
@@ -39,7 +41,7 @@ class Checkpoint(NamedTuple):
     """Optimiser steps done."""
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
-    """`<parameter index>.<name>` → state, as in the optimiser's `state_dict`."""
+    """`<parameter index>.<name>` → state, the parameters of all optimisers one after another."""
     average: dict[str, Tensor]
     """The moving average of the weights; empty without one."""
 
@@ -125,26 +127,65 @@ def _differences(saved: Any, asked: Any, key: str = "") -> list[tuple[str, Any, 
     return [] if saved == asked else [(key, saved, asked)]
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors."""
-    state = optimizer.state_dict()["state"]
-    return {f"{i}.{key}": value for i, values in state.items() for key, value in values.items()}
+def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The state of optimisers as named tensors; parameters are counted through all of them."""
+    return {
+        f"{first + i}.{key}": value
+        for optimizer, first in zip(optimizers, _firsts(optimizers), strict=True)
+        for i, values in optimizer.state_dict()["state"].items()
+        for key, value in values.items()
+    }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor]
+) -> None:
     """The inverse of `optimizer_tensors`; settings stay as they are.
 
+    Optimisers take any state, and fail at the step or worse. What they keep of each parameter is
+    therefore seen by a step on zero gradients. It may change the parameters: load them afterwards.
+
     Raises:
-        ValueError: If a parameter lacks a tensor of its state, or has one too many.
+        ValueError: If a parameter's state is not of the names, shapes and types that it should be.
     """
-    state: dict[int, dict[str, Tensor]] = {}
+    states: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    # Optimisers take any state, and fail at the step. Adam's is the same for all parameters.
-    known = {"step", "exp_avg", "exp_avg_sq"}
-    for number, values in state.items():
-        if values.keys() != known:
-            raise ValueError(f"the optimiser's state of parameter {number} is {sorted(values)}")
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        states.setdefault(int(index), {})[name] = value
+    for optimizer, first in zip(optimizers, _firsts(optimizers), strict=True):
+        _step_on_zeros(optimizer)
+        saved = optimizer.state_dict()
+        mine: dict[int, dict[str, Tensor]] = {}
+        for i, known in saved["state"].items():
+            if (found := states.pop(first + i, None)) is not None:
+                if _kinds(found) != _kinds(known):
+                    raise ValueError(
+                        f"the optimiser's state of parameter {first + i} is {_kinds(found)} in the "
+                        f"place of {_kinds(known)}"
+                    )
+                mine[i] = found
+        optimizer.load_state_dict({"state": mine, "param_groups": saved["param_groups"]})
+    if states:
+        raise ValueError(f"there is no parameter {min(states)} for its state")
+
+
+def _firsts(optimizers: Sequence[torch.optim.Optimizer]) -> list[int]:
+    """The number of each optimiser's first parameter."""
+    sizes = [sum(len(g["params"]) for g in optimizer.param_groups) for optimizer in optimizers]
+    return [0, *itertools.accumulate(sizes[:-1])]
+
+
+def _step_on_zeros(optimizer: torch.optim.Optimizer) -> None:
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def _kinds(state: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: f"{value.dtype} {list(value.shape)}".removeprefix("torch.")
+        for name, value in sorted(state.items())
+        if isinstance(value, Tensor)
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -16,6 +16,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Reference = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]*\Z", max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 
 
@@ -28,11 +29,14 @@ class TrainingConfig(Config, frozen=True):
             (Loshchilov and Hutter 2017); in order, each less than `epochs`.
         max_steps: Optimiser steps after which to stop, if that comes first.
         batch_size: Images in a step; the last, incomplete batch of a pass is left out.
-        optimizer: Adam or AdamW.
+        optimizer: A registered optimiser, by its name or `distribution:name`.
         learning_rate: After the warm-up.
-        final_learning_rate: At the end of the cosine decay, as a fraction of `learning_rate`.
+        matrix_learning_rate: The same of Muon, for the matrices that suit it; `learning_rate` is
+            for the rest.
+        final_learning_rate: At the end of the cosine decay, as a fraction of the rate.
         warmup_steps: Steps of linear warm-up; at most a tenth of the run.
-        weight_decay: Of AdamW.
+        weight_decay: Of AdamW, or of Muon's matrices: the fraction of a weight that a step takes
+            off, over the learning rate. Of Adam, a part of the gradient.
         clip_norm: The gradient's norm is clipped to this.
         ema_decay: Decay of the exponential moving average of the weights; 0 for none.
         seed: Of everything random: weights, order, binarisation and noise.
@@ -42,8 +46,9 @@ class TrainingConfig(Config, frozen=True):
     restarts: tuple[Count, ...] = ()
     max_steps: Count | None = None
     batch_size: Size = 128
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Reference = "adam"
     learning_rate: Positive = 2e-3
+    matrix_learning_rate: Positive = 0.03
     final_learning_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02
     warmup_steps: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 200
     weight_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0

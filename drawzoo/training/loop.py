@@ -28,15 +28,16 @@ from drawzoo.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
     optimizer_tensors,
-    restore_optimizer,
+    restore_optimizers,
     write_checkpoint,
 )
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import RunLog
+from drawzoo.training.optimizers import make_optimizers
 from drawzoo.weights import write_model
 from drawzoo.zoo import build
 
-__all__ = ["Trainer", "learning_rate"]
+__all__ = ["Trainer", "schedule"]
 
 LOG_STEPS = 50
 """Steps that one record of the log averages over."""
@@ -48,10 +49,8 @@ def seeded(seed: int, purpose: str, index: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def learning_rate(
-    config: TrainingConfig, step: int, total: int, restarts: Sequence[int] = ()
-) -> float:
-    """The learning rate of a step: linear warm-up, then a cosine down to the final one.
+def schedule(config: TrainingConfig, step: int, total: int, restarts: Sequence[int] = ()) -> float:
+    """The part of every learning rate that a step has: linear warm-up, then a cosine.
 
     It starts anew at every step of `restarts`.
     """
@@ -60,10 +59,10 @@ def learning_rate(
     step, total = step - start, end - start
     warmup = min(config.warmup_steps, total // 10)
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     final = config.final_learning_rate
-    return config.learning_rate * (final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2)
+    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class Trainer:
@@ -108,13 +107,7 @@ class Trainer:
         self.model.start_from(images.mean())
         self.model.to(device)
         self.device = torch.device(device)
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
-        self.optimizer = kind(
-            self.model.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
+        self.optimizers = make_optimizers(self.model, training)
         self.average = None
         if training.ema_decay:
             ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
@@ -210,7 +203,7 @@ class Trainer:
         write_model(self.folder, self.config.model, average or model)
         write_checkpoint(
             self.folder,
-            Checkpoint(self.config, self.step, model, optimizer_tensors(self.optimizer), average),
+            Checkpoint(self.config, self.step, model, optimizer_tensors(self.optimizers), average),
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -218,8 +211,8 @@ class Trainer:
         try:
             if self.step > self.total:
                 raise ValueError(f"step {self.step} of {self.total}")
+            restore_optimizers(self.optimizers, checkpoint.optimizer)
             self.model.load_state_dict(checkpoint.model)
-            restore_optimizer(self.optimizer, checkpoint.optimizer)
             if self.average is not None and self.step > 0:
                 self.average.module.load_state_dict(checkpoint.average)
                 self.average.n_averaged.fill_(checkpoint.step)
@@ -299,13 +292,16 @@ class Trainer:
         if self.world.size > 1:
             # Of the mean over the whole batch, this process's images are so much.
             means = means * (len(x) / len(index))
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(training, self.step, self.total, self.restarts)
-        self.optimizer.zero_grad()
+        rate = schedule(training, self.step, self.total, self.restarts)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * rate
+        self.model.zero_grad()
         means[0].backward()  # type: ignore[no-untyped-call]
         means = self._sum_gradients(means.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.clip_norm)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.step += 1
@@ -349,7 +345,6 @@ class Trainer:
             "nats": bound,
             "kl": kl,
             "gradient_norm": norm,
-            "learning_rate": learning_rate(
-                self.config.training, self.step - 1, self.total, self.restarts
-            ),
+            "learning_rate": self.config.training.learning_rate
+            * schedule(self.config.training, self.step - 1, self.total, self.restarts),
         }

@@ -6,6 +6,8 @@ References:
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 import drawzoo
@@ -26,6 +28,7 @@ class ConvEncoder(drawzoo.Encoder):
     """
 
     Config = ConvConfig
+    matrix_blocks: ClassVar[dict[str, int]] = {"drive.weight": 4}
 
     def __init__(self, config: ConvConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()

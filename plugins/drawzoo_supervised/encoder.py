@@ -8,6 +8,7 @@ References:
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from drawzoo_conv.blocks import ConvMaps
@@ -35,6 +36,7 @@ class SupervisedEncoder(drawzoo.Encoder):
     """
 
     needs_labels = True
+    matrix_blocks: ClassVar[dict[str, int]] = {"drive.weight": 4}
 
     Config = SupervisedConfig
 
