@@ -112,7 +112,19 @@ class ModelConfig(Config, frozen=True, kw_only=True):
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """`config` as JSON would give it back: dictionaries, lists, strings and numbers."""
+    """`config` as JSON would give it back: dictionaries, lists, strings and numbers.
+
+    Raises:
+        ConfigError: If a field holds something that JSON cannot, with the field's name.
+    """
+    for field in msgspec.structs.fields(config):
+        try:
+            msgspec.json.encode(getattr(config, field.name))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigError(
+                f"the field {field.name!r} of {type(config).__qualname__} cannot be stored as "
+                f"JSON: {error}; give it numbers, strings or lists"
+            ) from error
     result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config))
     return result
 

@@ -212,9 +212,9 @@ def _component(
             f"{kind} {entry.qualified} is registered with the settings {entry.config}, "
             f"and {component.__name__}.Config is another class"
         )
-    config = convert(part.config, component.Config, f"{kind} {part.name}")
-    filled = ComponentConfig(name=part.name, plugin=entry.distribution, config=to_dict(config))
     try:
+        config = convert(part.config, component.Config, f"{kind} {part.name}")
+        filled = _filled(part, entry, config)
         built = component(config, sizes)
     except (DrawzooError, RuntimeError):
         raise
@@ -225,6 +225,15 @@ def _component(
     if kind != "writer" and not isinstance(getattr(built, "out_features", None), int):
         raise PluginError(f"{kind} {entry.qualified} does not say its number of out_features")
     return built, filled
+
+
+def _filled(part: ComponentConfig, entry: Entry, config: Config) -> ComponentConfig:
+    """A component's complete configuration."""
+    try:
+        settings = to_dict(config)
+    except ConfigError as error:
+        raise PluginError(f"{entry.kind} {entry.qualified}: {error}") from error
+    return ComponentConfig(name=part.name, plugin=entry.distribution, config=settings)
 
 
 def _is_installed(name: str) -> bool:

@@ -60,6 +60,22 @@ class Wide(Reader):
         return torch.zeros(len(x), 7), None
 
 
+class Forgets(Reader):
+    """Random numbers that are no weights: another instance draws others."""
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.scale = torch.rand(4)
+
+    def forward(self, x, error, h_dec):
+        return self.scale * super().forward(x, error, h_dec)[0], None
+
+
+class NoJSON(Reader):
+    class Config(drawzoo.Config, frozen=True):
+        dtype: torch.dtype = torch.float32
+
+
 class Writer(drawzoo.Writer):
     def forward(self, h_dec):
         return h_dec[:, :1, None, None], None
@@ -113,8 +129,10 @@ def test_a_size_that_no_tensor_has_is_sound(tiny, tmp_path, register):
     [
         ("reader", NoFeatures, "out_features"),
         ("reader", Raises, "boom"),
-        ("reader", Wide, "fails on images"),
-        ("writer", Writer, r"gives \[2, 1, 1, 1\] for a canvas of \[2, 1, 28, 28\]"),
+        ("reader", Wide, r"reader stranger:mine gives the shape \[3, 7\], expected \[3, 4\]"),
+        ("writer", Writer, r"gives the shape \[3, 1, 1, 1\], expected \[3, 1, 28, 28\]"),
+        ("reader", Forgets, r"does not survive saving: .* for scale is not saved"),
+        ("reader", NoJSON, r"stranger:mine: the field 'dtype' of NoJSON.Config .* JSON"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(

@@ -18,7 +18,7 @@ def form(bench: Bench) -> None:
     """Shapes and types; nothing given is changed in place."""
     component = bench.built()
     with bench.blame(
-        f"fails on images of shape {list(bench.image)}",
+        f"fails on images of shape {list(bench.sizes.image)}",
         "see the exception above; height and width differ here, and there may be 3 channels",
     ):
         shape = bench.kind.shape(component, bench.sizes)
@@ -26,7 +26,7 @@ def form(bench: Bench) -> None:
             bench.fail(
                 "does not say its out_features",
                 f"out_features is {shape[0]!r}",
-                "set bench.out_features to a whole number in __init__",
+                "set self.out_features to a whole number in __init__",
             )
         before = {k: v.clone() for k, v in component.state_dict().items()}
         with torch.no_grad(), seeded(0):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drawzoo.components import Component
+from drawzoo.components import Component, Sizes
 from drawzoo.config import Config, convert, to_dict
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kinds import Inputs, Kind
@@ -71,11 +71,14 @@ class Bench:
         kind: What kind it is.
         component: Its class.
         settings: Its settings.
+        who: What to call it.
     """
 
-    def __init__(self, kind: Kind, component: type[Component], settings: dict[str, object]) -> None:
+    def __init__(
+        self, kind: Kind, component: type[Component], settings: dict[str, Any], who: str = ""
+    ) -> None:
         self.kind, self.component = kind, component
-        self.who = f"{kind.name} {getattr(component, '__name__', component)}"
+        self.who = who or f"{kind.name} {getattr(component, '__name__', component)}"
         if not (isinstance(component, type) and issubclass(component, kind.base)):
             raise Fault(
                 f"{kind.name} {component!r}",
@@ -85,12 +88,12 @@ class Bench:
             )
         self.config = self._settings(settings)
 
-    def fit(self, image: tuple[int, int, int]) -> None:
-        """Takes images of this shape from now on."""
-        self.image, self.sizes = image, self.kind.sizes(image)
+    def fit(self, sizes: Sizes) -> None:
+        """Builds for these sizes from now on."""
+        self.sizes = sizes
         generator = torch.Generator().manual_seed(0)
-        self.given = self.kind.inputs(self.sizes, generator)
-        self.others = self.kind.inputs(self.sizes, generator)
+        self.given = self.kind.inputs(sizes, generator)
+        self.others = self.kind.inputs(sizes, generator)
 
     def fail(self, what: str, seen: str, do: str) -> NoReturn:
         """Raises the `Fault`."""
@@ -103,13 +106,13 @@ class Bench:
     def example(self) -> str:
         """The shapes of a call, in words."""
         shapes = ", ".join(f"{name} {list(t.shape)}" for name, t in self.given.items())
-        return f"images {list(self.image)}, {shapes}"
+        return f"images {list(self.sizes.image)}, {shapes}"
 
     def built(self, seed: int = 0, *, perturbed: bool = True) -> Component:
         """A new instance, in evaluation mode; with weights as after some training, or as made."""
         with (
             self.blame(
-                f"cannot be built for images of shape {list(self.image)}",
+                f"cannot be built for images of shape {list(self.sizes.image)}",
                 "take channels, height and width from sizes.image, features from sizes.glimpse and "
                 "sizes.decoder",
                 f"{self.component.__name__}({self.config!r}, {self.sizes!r})",

@@ -16,7 +16,7 @@ from torch.utils import _pytree
 from drawzoo.components import Component, Encoder, Reader, Sizes, Window, Writer
 from drawzoo.testing.fault import Fault
 
-__all__ = ["BATCH", "ENCODER", "READER", "WRITER", "Inputs", "Kind"]
+__all__ = ["BATCH", "ENCODER", "KINDS", "READER", "WRITER", "Inputs", "Kind"]
 
 BATCH = 3
 DECODER = 6
@@ -278,3 +278,4 @@ def _check_window(who: str, window: Any, like: Tensor) -> None:
 
 
 ENCODER, READER, WRITER = _EncoderKind(), _ReaderKind(), _WriterKind()
+KINDS: tuple[Kind, ...] = (READER, ENCODER, WRITER)

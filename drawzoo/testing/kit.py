@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from drawzoo.components import Component
+from typing import Any
+
+from drawzoo.components import Component, Sizes
+from drawzoo.model import Draw
 from drawzoo.testing import behaviour, learning, modes
 from drawzoo.testing.bench import Bench
-from drawzoo.testing.kinds import Kind
+from drawzoo.testing.kinds import KINDS, Kind
 
-__all__ = ["check"]
+__all__ = ["check", "check_parts"]
 
 IMAGES = ((1, 28, 28), (3, 9, 14))
 """One channel and three, a square and none."""
@@ -27,7 +30,7 @@ CHECKS = (
 )
 
 
-def check(kind: Kind, component: type[Component], settings: dict[str, object]) -> None:
+def check(kind: Kind, component: type[Component], settings: dict[str, Any]) -> None:
     """Checks a component of a kind, built with these settings.
 
     Raises:
@@ -35,7 +38,24 @@ def check(kind: Kind, component: type[Component], settings: dict[str, object]) -
     """
     bench = Bench(kind, component, settings)
     for image in IMAGES:
-        bench.fit(image)
+        bench.fit(kind.sizes(image))
         behaviour.form(bench)
     for each in CHECKS:
         each(bench)
+
+
+def check_parts(model: Draw) -> None:
+    """The cheap half of the checks, of all components of a model at its own sizes.
+
+    Raises:
+        Fault: At the first check that fails.
+    """
+    config = model.config
+    sizes = Sizes(image=config.image, decoder=config.decoder, glimpse=model.reader.out_features)
+    for kind in KINDS:
+        part = getattr(config, kind.name)
+        component = type(getattr(model, kind.name))
+        bench = Bench(kind, component, part.config, f"{kind.name} {part.plugin}:{part.name}")
+        bench.fit(sizes)
+        behaviour.form(bench)
+        learning.saving(bench)
