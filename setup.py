@@ -37,7 +37,9 @@ def library(name: str, *processor: str) -> Extension:
 libraries = [library("_kernels")] if sys.platform == "linux" else []
 if libraries and platform.machine() == "x86_64":
     # What the compiler makes of vectors for all x86 processors is far slower.
-    libraries.append(library("_kernels_avx2", "-mavx2", "-mfma"))
+    avx2, avx512 = ("-mavx2", "-mfma"), ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
+    libraries.append(library("_kernels_avx2", *avx2))
+    libraries.append(library("_kernels_avx512", *avx2, *avx512))
 
 setup(
     ext_modules=libraries,

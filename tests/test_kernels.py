@@ -29,15 +29,16 @@ from drawzoo.zoo import model_config
 
 SHAPES = [  # B, C, H, W, N
     (6, 2, 28, 28, 5),
-    (3, 1, 9, 13, 4),
+    (3, 1, 9, 19, 4),
     (3, 3, 32, 32, 12),
     (6, 1, 28, 28, 2),
-    (3, 2, 8, 8, 1),
+    (3, 2, 16, 16, 1),
     (3, 1, 40, 17, 7),
     (3, 1, 5, 33, 11),
 ]
 
 needed = pytest.mark.skipif(not kernels.available(), reason="built without a C compiler")
+wide = pytest.mark.skipif(not kernels.multiply_best(), reason="products are the library's here")
 
 
 @pytest.fixture(params=[True, False], ids=["kernels", "tensors"])
@@ -153,31 +154,31 @@ class TestAttention:
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own checks look at it
 def test_operators_are_well_formed():
     """Shapes without data, and gradients, as torch's own checks want them."""
-    *where, _, _ = of(windows(3, 9, 13, 4), torch.float32)
-    image, patch = random(3, 2, 9, 13).requires_grad_(), random(3, 2, 4, 4).requires_grad_()
-    gates, cell = random(3, 32).requires_grad_(), random(3, 8).requires_grad_()
+    *where, _, _ = of(windows(3, 9, 19, 4), torch.float32)
+    image, patch = random(3, 2, 9, 19).requires_grad_(), random(3, 2, 4, 4).requires_grad_()
+    gates, cell = random(3, 64).requires_grad_(), random(3, 16).requires_grad_()
     opcheck(kernels.read.operator, (image, 4, *where))
-    opcheck(kernels.write.operator, (patch, 9, 13, 1, *where))
+    opcheck(kernels.write.operator, (patch, 9, 19, 1, *where))
     opcheck(states.operator, (gates, cell, True))
-    layer = random(32, 12), random(32)
+    layer = random(64, 20), random(64)
     laid = lay_out(layer[0].t())
     opcheck(lay_out.operator, (layer[0].t(),))
-    values, drive = random(3, 12).requires_grad_(), random(3, 32).requires_grad_()
+    values, drive = random(3, 20).requires_grad_(), random(3, 64).requires_grad_()
     opcheck(stepped.operator, (values, cell, *layer, drive, laid, True))
     opcheck(kernels.weight_gradient.operator, ([random(3, 12)] * 2, [random(3, 5)] * 2))
-    opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 8), random(3, 8), *layer))
+    opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 16), random(3, 16), *layer))
 
 
 @needed
 def test_second_derivatives_are_refused():
     """Rather than wrong: what a gradient depends on must not be taken for constant."""
-    gates, cell = random(3, 32).requires_grad_(), random(3, 8)
-    *where, _, _ = of(windows(3, 9, 13, 4), torch.float32)
-    image = random(3, 2, 9, 13).requires_grad_()
+    gates, cell = random(3, 64).requires_grad_(), random(3, 16)
+    *where, _, _ = of(windows(3, 9, 19, 4), torch.float32)
+    image = random(3, 2, 9, 19).requires_grad_()
     where[0].requires_grad_()
     for outputs, leaf in (
         (kernels.lstm(gates, cell), gates),
-        (kernels.step(gates, cell, random(32, 32), random(32), None), gates),
+        (kernels.step(gates, cell, random(64, 64), random(64), None), gates),
         ((kernels.read(image, 4, *where),), where[0]),
     ):
         (slope,) = torch.autograd.grad(outputs[0].sum(), leaf, create_graph=True)
@@ -186,7 +187,7 @@ def test_second_derivatives_are_refused():
 
 
 @needed
-@pytest.mark.parametrize("units", [8, 13, 256])
+@pytest.mark.parametrize("units", [16, 29, 256])
 class TestLSTM:
     @pytest.mark.parametrize("used", [("hidden", "cell"), ("hidden",), ("cell",)], ids="-".join)
     def test_values_and_gradients(self, units, used):
@@ -212,7 +213,7 @@ class TestLSTM:
 class TestProducts:
     @pytest.mark.parametrize(
         ("batch", "inputs", "units"),
-        [(1, 1, 8), (5, 3, 8), (6, 16, 24), (7, 17, 32), (61, 30, 40), (100, 562, 16)],
+        [(1, 1, 16), (5, 3, 16), (6, 16, 48), (7, 17, 32), (61, 30, 80), (100, 562, 16)],
     )
     @pytest.mark.parametrize("threads", [1, 3])
     @pytest.mark.parametrize("driven", [False, True])
@@ -243,9 +244,9 @@ class TestProducts:
     def test_views(self):
         values, cell, weight, bias = (
             random(4, 10)[:, ::2],
-            random(4, 16, 1)[:, ::2, 0],
-            random(32, 1, 10)[:, 0, 1::2],
-            random(64)[::2],
+            random(4, 32, 1)[:, ::2, 0],
+            random(64, 1, 10)[:, 0, 1::2],
+            random(128)[::2],
         )
         actual = kernels.step(values, cell, weight, bias, None)
         expected = whole_lstm(torch.nn.functional.linear(values, weight, bias), cell)
@@ -266,10 +267,10 @@ class TestProducts:
         close(bias, outer.double().sum(dim=(0, 1)))
 
     @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
+    @wide
     def test_compiled_steps_share_what_they_can(self, monkeypatch):
         """A weight of an LSTM is laid out once for the way there and once for the way back, and its
         gradient is one product, whatever the number of steps."""
-        monkeypatch.setattr(library, "PROCESSOR", "AVX2")
         model = drawzoo.build(msgspec.structs.replace(model_config("draw-mnist"), steps=4))
         x, noise = random(3, *model.config.image).round(), model.noise(3, 4)
 
@@ -345,7 +346,7 @@ def test_hooks_see_every_step(hook):
 class TestUnrolling:
     @pytest.mark.parametrize(
         ("batch", "steps", "inputs", "units"),
-        [(1, 3, 5, 8), (7, 1, 3, 16), (12, 5, 9, 24), (61, 3, 32, 256), (150, 2, 4, 40)],
+        [(1, 3, 5, 16), (7, 1, 3, 32), (12, 5, 9, 48), (61, 3, 32, 256), (150, 2, 4, 80)],
     )
     @pytest.mark.parametrize("start", ["same", "each"])
     @pytest.mark.parametrize("threads", [1, 3])
@@ -374,17 +375,16 @@ class TestUnrolling:
 
     @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30])
     def test_what_is_not_finite_is_not_hidden(self, value):
-        x, weight, bias = random(2, 3, 4), random(32, 12), random(32)
+        x, weight, bias = random(2, 3, 4), random(64, 20), random(64)
         x[0, 1, 2] = value
-        h, c = torch.zeros(2, 3, 8)
+        h, c = torch.zeros(2, 3, 16)
         hidden, cell = kernels.unroll(x, h, c, weight, bias)
         bad = hidden.isnan().any(dim=(1, 2)) | cell.isnan().any(dim=1)
         assert bad.tolist() == [False, value != value, False]
 
     @pytest.mark.parametrize("units", [5, 16])
-    def test_a_layer_unrolls_as_it_steps(self, units, either, monkeypatch):
+    def test_a_layer_unrolls_as_it_steps(self, units, either):
         """What follows the last step, too, and from a state that is no initial one."""
-        monkeypatch.setattr(library, "PROCESSOR", "AVX2")
         lstm, x = drawzoo.LSTM(3, units), random(5, 4, 3)
         with torch.no_grad():
             state, states = lstm.initial_state(4), []
@@ -429,21 +429,21 @@ class TestWhatTheyAreGiven:
     """Whatever the path, the same is an error and the same is none."""
 
     def test_one_window_for_all_images(self, either):
-        image, window = random(4, 1, 9, 13), windows(1, 9, 13, 4)
+        image, window = random(4, 1, 9, 19), windows(1, 9, 19, 4)
         expected = torch.cat([read_patch(one[None], window) for one in image])
         torch.testing.assert_close(read_patch(image, window), expected)
 
     @pytest.mark.parametrize("shape", [(3, 1, 4, 5), (3, 1, 5, 5), (2, 1, 4, 4)])
     def test_a_patch_that_does_not_fit(self, either, shape):
         with pytest.raises(RuntimeError):
-            write_patch(torch.ones(shape), windows(3, 9, 13, 4), 9, 13)
+            write_patch(torch.ones(shape), windows(3, 9, 19, 4), 9, 19)
 
     def test_canvases_that_do_not_come_out_even(self, either):
         with pytest.raises(RuntimeError):
-            write_patch(torch.ones(3, 1, 4, 4), windows(3, 9, 13, 4), 9, 13, steps=2)
+            write_patch(torch.ones(3, 1, 4, 4), windows(3, 9, 19, 4), 9, 19, steps=2)
 
     def test_strided_views(self, either):
-        wide, window = random(3, 1, 9, 26), windows(3, 9, 13, 4)
+        wide, window = random(3, 1, 9, 38), windows(3, 9, 19, 4)
         columns = torch.stack(window[:5], dim=1).unbind(dim=1)
         expected = read_patch(wide[..., ::2].contiguous(), window)
         actual = read_patch(wide[..., ::2], Window(*columns, 4))
@@ -457,9 +457,9 @@ class TestWhatTheyAreGiven:
 
     @pytest.mark.parametrize("part", ["gx", "gy", "stride", "variance", "intensity"])
     def test_nan_is_not_hidden(self, either, part):
-        window = windows(3, 9, 13, 4)
+        window = windows(3, 9, 19, 4)
         getattr(window, part)[1] = torch.nan
-        patch = read_patch(random(3, 1, 9, 13), window)
+        patch = read_patch(random(3, 1, 9, 19), window)
         assert patch.flatten(1).isnan().any(dim=1).tolist() == [False, True, False]
 
     def test_few_units(self, either):
@@ -493,7 +493,7 @@ def test_transforms_of_functions(tiny):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
 def test_forward_mode_keeps_its_tangents(either):
-    image, window = random(3, 1, 9, 13), windows(3, 9, 13, 4)
+    image, window = random(3, 1, 9, 19), windows(3, 9, 19, 4)
     with forward_ad.dual_level():
         patch = read_patch(forward_ad.make_dual(image, torch.ones_like(image)), window)
         tangent = forward_ad.unpack_dual(patch).tangent

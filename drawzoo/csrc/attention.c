@@ -49,7 +49,8 @@ INLINE float precision(float variance) { return 0.5f / (variance < 1e-8f ? 1e-8f
 INLINE void filters(
     float centre, float stride, float variance, int size, int length, int slopes, float *bank
 ) {
-    const vector ordinal = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f};
+    vector ordinal;
+    for (int i = 0; i < LANES; i++) ordinal[i] = (float)(i + 1);
     int pitch = padded(length), block = size * pitch;
     float scale = precision(variance), slope = variance < 1e-8f ? 0.0f : -scale / variance;
     for (int i = 0; i < size; i++) {

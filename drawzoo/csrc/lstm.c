@@ -129,12 +129,13 @@ void drawzoo_step(
         units, length, values, laid, bias, drive, cell, active, next, hidden
     };
     int blocks = (batch + BLOCK - 1) / BLOCK, all = units / LANES;
+    int groups = (all + PANELS - 1) / PANELS;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int i = 0; i < (all + PANELS - 1) / PANELS * blocks; i++) {
-        int panel = i / blocks * PANELS, block = i % blocks;
+    for (int i = 0; i < groups * blocks; i++) {
+        int group = i / blocks, panel = all * group / groups, block = i % blocks;
         int first = (int)((int64_t)batch * block / blocks);
         int end = (int)((int64_t)batch * (block + 1) / blocks);
-        step_some(&lstm, panel * LANES, least(all - panel, PANELS), first, end);
+        step_some(&lstm, panel * LANES, all * (group + 1) / groups - panel, first, end);
     }
 }
 

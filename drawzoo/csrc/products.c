@@ -15,12 +15,14 @@ static void lay_out_panel(
     if (count == LANES && column_step == 1)
         for (; k < length; k++) store(to + k * LANES, load(from + k * row_step));
     if (count == LANES && row_step == 1)
-        for (; k + LANES <= length; k += LANES) transpose(from + k, column_step, to + k * LANES);
+        for (; k + 8 <= length; k += 8)
+            for (int i = 0; i < LANES; i += 8)
+                transpose(from + k + i * column_step, column_step, to + k * LANES + i);
     for (; k < length; k++)
         for (int i = 0; i < count; i++) to[k * LANES + i] = from[k * row_step + i * column_step];
 }
 
-/* laid [N / 8, K, 8] of a matrix [K, N]. */
+/* laid [N / LANES, K, LANES] of a matrix [K, N]. */
 void drawzoo_lay_out(
     int threads, int length, int columns, int row_step, int column_step, const float *matrix,
     float *laid
@@ -37,8 +39,8 @@ void drawzoo_lay_out(
 struct product {
     int batch, length, columns;
     struct rows values;
-    /* From one row to the eighth after it. */
-    int64_t eight;
+    /* From one row to that a vector's width after it. */
+    int64_t rows;
     const float *laid;
     int adds;
     float *out;
@@ -53,7 +55,7 @@ static void multiply_part(struct product all, int part, int parts) {
         int b = (int)(tile % high) * ROWS, panel = (int)(tile / high) * PANELS, n = panel * LANES;
         int rows = least(all.batch - b, ROWS), width = least(panels - panel, PANELS);
         struct rows values = all.values;
-        values.first += b / LANES * all.eight + b % LANES * values.row;
+        values.first += b / LANES * all.rows + b % LANES * values.row;
         struct panels by = {all.laid + (int64_t)n * all.length, (int64_t)LANES * all.length};
         float *out = all.out + (int64_t)b * all.columns + n, last[ROWS * PANELS * LANES] = {0};
         if (n + width * LANES <= all.columns) {

@@ -8,9 +8,10 @@
 
 INLINE int least(int a, int b) { return a < b ? a : b; }
 
-/* A matrix [K, N] is laid out in panels of eight columns, [N / 8, K, 8], the last one filled up.
- * The sums of a tile, a vector of each panel and a number of a row fill sixteen registers. */
-#define ROWS 4
+/* A matrix [K, N] is laid out in panels of a vector's columns, [N / LANES, K, LANES], the last one
+ * filled up. The sums of a tile, a vector of each panel and a number of a row fill the registers:
+ * thirty-two, or sixteen. */
+#define ROWS (LANES / 2)
 #define PANELS 3
 
 /* Some rows of a matrix: `row` numbers from one to the next, `step` from number to number. */
@@ -35,14 +36,14 @@ INLINE void multiply_tile(
         vector panels[PANELS];
 #pragma GCC unroll 3
         for (int p = 0; p < width; p++) panels[p] = load(by.first + p * by.next + k * LANES);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int i = 0; i < count; i++) {
             vector value = all(values.first[i * values.row + k * values.step]);
 #pragma GCC unroll 3
             for (int p = 0; p < width; p++) add_product(&sums[i][p], value, panels[p]);
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < count; i++)
 #pragma GCC unroll 3
         for (int p = 0; p < width; p++) {
@@ -51,7 +52,7 @@ INLINE void multiply_tile(
         }
 }
 
-/* out [R, 8 P] = start [8 P] + values [R, K] panels [K, 8 P] for up to ROWS and PANELS of them, and
+/* out [R, N] = start [N] + values [R, K] panels [K, N] for up to ROWS and PANELS of them, and
  * what is there already instead of a start that is null. */
 static inline void multiply(
     int rows, int panels, int length, struct rows values, struct panels by, const float *start,
@@ -59,9 +60,15 @@ static inline void multiply(
 ) {
 #define TILE(R, P) \
     case R * ROWS + P: multiply_tile(R, P, length, values, by, start, out, out_row); break;
-#define TILES(P) TILE(1, P) TILE(2, P) TILE(3, P) TILE(4, P)
+#if LANES == 16
+#define MORE(P) TILE(5, P) TILE(6, P) TILE(7, P) TILE(8, P)
+#else
+#define MORE(P)
+#endif
+#define TILES(P) TILE(1, P) TILE(2, P) TILE(3, P) TILE(4, P) MORE(P)
     switch (rows * ROWS + panels) { TILES(1) TILES(2) TILES(3) }
 #undef TILES
+#undef MORE
 #undef TILE
 }
 

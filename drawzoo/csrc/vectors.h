@@ -7,26 +7,33 @@
 #pragma once
 
 #include <stdint.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Eight numbers anywhere in memory. Every compiler makes of them what its processor has. */
+/* Eight or sixteen numbers anywhere in memory. Every compiler makes of them what its processor has. */
+#ifdef __AVX512F__
+#define LANES 16
+#else
 #define LANES 8
-typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t integers __attribute__((vector_size(32)));
+#endif
+typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t integers __attribute__((vector_size(4 * LANES)));
 
 INLINE vector load(const float *from) { return *(const vector *)from; }
 
 INLINE void store(float *to, vector value) { *(vector *)to = value; }
 
-INLINE vector all(float v) { return (vector){v, v, v, v, v, v, v, v}; }
+INLINE vector all(float v) { return v - (vector){0}; }
 
 /* sum += a b */
 INLINE void add_product(vector *sum, vector a, vector b) {
 #ifdef __FMA__
     /* Of the instruction's three forms this one leaves the sum where it is. Compilers choose others
      * and move the sums of a loop from register to register, which takes a fifth of its time. */
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(*sum) : "x"(a), "x"(b));
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
 #else
     *sum += a * b;
 #endif
@@ -36,36 +43,38 @@ INLINE vector where(integers mask, vector yes, vector no) {
     return (vector)(((integers)yes & mask) | ((integers)no & ~mask));
 }
 
-/* to [8, 8] = fromᵀ, whose rows are `step` apart. */
+/* to [8, 8] = fromᵀ, whose rows are `step` apart, and those of `to` one vector. */
 INLINE void transpose(const float *from, int64_t step, float *to) {
 #ifdef __AVX__
     /* As in `between`. Numbers of two rows in turns, then of four, then of all eight. */
-    vector a[LANES], b[LANES];
-    for (int i = 0; i < LANES; i++) a[i] = load(from + i * step);
-    for (int i = 0; i < LANES; i += 4)
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(from + i * step);
+    for (int i = 0; i < 8; i += 4)
         for (int j = i; j < i + 2; j++) {
-            b[j] = __builtin_ia32_unpcklps256(a[j], a[j + 2]);
-            b[j + 2] = __builtin_ia32_unpckhps256(a[j], a[j + 2]);
+            b[j] = _mm256_unpacklo_ps(a[j], a[j + 2]);
+            b[j + 2] = _mm256_unpackhi_ps(a[j], a[j + 2]);
         }
-    for (int i = 0; i < LANES; i += 2) {
-        a[i] = __builtin_ia32_unpcklps256(b[i], b[i + 1]);
-        a[i + 1] = __builtin_ia32_unpckhps256(b[i], b[i + 1]);
+    for (int i = 0; i < 8; i += 2) {
+        a[i] = _mm256_unpacklo_ps(b[i], b[i + 1]);
+        a[i + 1] = _mm256_unpackhi_ps(b[i], b[i + 1]);
     }
     for (int i = 0; i < 4; i++) {
-        store(to + i * LANES, __builtin_ia32_vperm2f128_ps256(a[i], a[i + 4], 0x20));
-        store(to + (i + 4) * LANES, __builtin_ia32_vperm2f128_ps256(a[i], a[i + 4], 0x31));
+        _mm256_storeu_ps(to + i * LANES, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * LANES, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
     }
 #else
-    for (int i = 0; i < LANES; i++)
-        for (int j = 0; j < LANES; j++) to[j * LANES + i] = from[i * step + j];
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 8; j++) to[j * LANES + i] = from[i * step + j];
 #endif
 }
 
 /* NaN stays NaN. */
 INLINE vector between(float least, vector x, float most) {
-#ifdef __AVX__
-    /* Compilers do not see it in the other one; of two, one of them NaN, it gives the second. */
-    return __builtin_ia32_maxps256(all(least), __builtin_ia32_minps256(all(most), x));
+    /* Compilers do not see it in the last one; of two, one of them NaN, these give the second. */
+#if defined __AVX512F__
+    return _mm512_max_ps(all(least), _mm512_min_ps(all(most), x));
+#elif defined __AVX__
+    return _mm256_max_ps(all(least), _mm256_min_ps(all(most), x));
 #else
     x = where(x > most, all(most), x);
     return where(x < least, all(least), x);
@@ -73,7 +82,11 @@ INLINE vector between(float least, vector x, float most) {
 }
 
 INLINE float total(vector v) {
+#ifdef __AVX512F__
+    return _mm512_reduce_add_ps(v);
+#else
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+#endif
 }
 
 INLINE float dot(const float *a, const float *b, int length) {

@@ -19,40 +19,46 @@ from torch.nn import Parameter
 
 __all__ = ["LANES", "Kernel", "available", "call", "multiply_best", "switched_off", "takes"]
 
-LANES = 8
-"""Numbers in a vector, and the least width of an image or of an LSTM: as in vectors.h."""
-
 VERSION = 3
 """Of the library, as in lstm.c, and of the operators: it goes up when what one computes or takes
 changes."""
 
-SPACE = f"drawzoo_{VERSION}"
-"""The operators' namespace: torch keeps compiled graphs, backward included, by operators' names."""
-
-OPERATORS = torch.library.Library(SPACE, "DEF")  # type: ignore[no-untyped-call]
-
-
 PROCESSOR = torch.backends.cpu.get_cpu_capability()
 """The widest vectors that torch uses here, as AVX2."""
 
+WIDTHS = {"AVX512": 16, "AVX2": 8}
+"""Numbers in the vectors of a processor, the widest first, for which there is a library."""
 
-def _library() -> ctypes.CDLL | None:
-    """The library for this processor that was built with this package, if there is one."""
+
+def _library() -> tuple[ctypes.CDLL | None, int]:
+    """The best library for this processor that was built with this package, if there is one, and
+    the numbers in its vectors.
+    """
     if os.environ.get("DRAWZOO_KERNELS") == "0":
-        return None
-    names = ["_kernels_avx2", "_kernels"] if PROCESSOR.startswith("AVX") else ["_kernels"]
-    for name, suffix in itertools.product(names, importlib.machinery.EXTENSION_SUFFIXES):
+        return None, 8
+    most = WIDTHS.get(PROCESSOR, 0)
+    names = {f"_kernels_{name.lower()}": n for name, n in WIDTHS.items() if n <= most}
+    for name, suffix in itertools.product(
+        [*names, "_kernels"], importlib.machinery.EXTENSION_SUFFIXES
+    ):
         path = Path(__file__).parent.with_name(name + suffix)
         # The OpenMP that it needs is in memory already: torch's, with torch's threads.
         with contextlib.suppress(OSError):
             library = ctypes.CDLL(str(path))
             if hasattr(library, "drawzoo_version") and library.drawzoo_version() == VERSION:
-                return library
+                return library, names.get(name, 8)
             warnings.warn(f"{path} is of another drawzoo; install drawzoo again", stacklevel=2)
-    return None
+    return None, 8
 
 
-LIBRARY = _library()
+LIBRARY, LANES = _library()
+"""What is called, and the numbers in its vectors, as in vectors.h: the least width of an image or
+of an LSTM."""
+
+SPACE = f"drawzoo_{VERSION}_{LANES}"
+"""The operators' namespace: torch keeps compiled graphs, backward included, by operators' names."""
+
+OPERATORS = torch.library.Library(SPACE, "DEF")  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
@@ -86,11 +92,9 @@ def takes(*tensors: Tensor) -> bool:
 
 def multiply_best() -> bool:
     """Whether products of float32 matrices, where a weight is laid out once for many, are better
-    than the library's.
-
-    They are of vectors of eight: wider ones are the library's.
+    than the library's, as measured with vectors of eight and of sixteen.
     """
-    return LIBRARY is not None and PROCESSOR == "AVX2"
+    return LIBRARY is not None and WIDTHS.get(PROCESSOR) == LANES
 
 
 def call(name: str, *arguments: Tensor | list[Tensor] | int | ctypes.Structure | None) -> None:
