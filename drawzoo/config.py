@@ -215,7 +215,9 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
         elif "config" in node and last not in node:
             node = node["config"]
         if isinstance(node.get(last), dict) and not isinstance(value, dict):
-            raise ConfigError(f"{where} {key}: {last!r} has settings of its own; say {key}.name=…")
+            one = ".".join(parents) if last == "config" else key
+            say = f"{one}.name" if "config" in node[last] else f"{one}.SETTING"
+            raise ConfigError(f"{where} {key}: {last!r} has settings of its own; say {say}=…")
         node[last] = value
     return convert(data, type(config), where)
 

@@ -66,6 +66,7 @@ _PACKAGE = Path(__file__).parent
 _CARDS = (_PACKAGE / "model_cards", _PACKAGE.parent / "model_cards")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)(?:/(?:tree|blob|resolve)/([^/]+).*)?/?", re.A)
 _ADDRESS = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.A)
 
 
@@ -273,7 +274,7 @@ def published_model(name: str) -> tuple[str, Published]:
         WeightsError: If it has no published weights.
     """
     if "/" in name or "\\" in name or name.startswith("."):
-        raise UnknownNameError(f"{name!r} is no model's name; for a folder say {LOCAL}{name}")
+        raise UnknownNameError(f"{name!r} is no model's name; {_meant(name)}")
     entry = registry().find("model", name)
     published = pinned(entry)
     if published is None:
@@ -282,6 +283,17 @@ def published_model(name: str) -> tuple[str, Published]:
             f"it as {LOCAL}DIR"
         )
     return entry.name, published
+
+
+def _meant(name: str) -> str:
+    """What to say instead of an address or a path."""
+    if name.startswith(HUB):
+        return f"what is published under an address has no pinned files; say drawzoo pull {name}"
+    if url := _URL.fullmatch(name):
+        return f"say {HUB}{url[1]}" + (f"@{url[2]}" if url[2] else "")
+    if _ADDRESS.fullmatch(name) and not Path(name).is_dir():
+        return f"for a folder say {LOCAL}{name}, for a model on the Hub {HUB}{name}"
+    return f"for a folder say {LOCAL}{name}"
 
 
 def pinned(entry: Entry) -> Published | None:

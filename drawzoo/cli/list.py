@@ -49,7 +49,7 @@ def command(pattern: str, as_json: bool) -> None:
                 "" if row["parameters"] is None else f"{row['parameters']:,}",
                 "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB",
                 "" if row["bound_nats"] is None else f"{row['bound_nats']:.2f}",
-                row["source"] or "not trained",
+                row["source"] or ("nowhere" if row["sha256"] else "not trained"),
             ]
             for row in rows
         ],
@@ -71,7 +71,12 @@ def describe(entry: Entry) -> dict[str, Any]:
     bound = find(figures, "bound", config.dataset)
     source = None
     if published:
-        source = "cache" if cached(entry.name) else "shipped" if shipped(entry.name) else "hub"
+        if cached(entry.name):
+            source = "cache"
+        elif shipped(entry.name):
+            source = "shipped"
+        elif published.commit:
+            source = "hub"
     return {
         "name": entry.name,
         "variant": config.variant,

@@ -7,12 +7,14 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from drawzoo.data.advice import without_download
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError
 from drawzoo.files import open_regular
@@ -53,7 +55,7 @@ class _BinarizedMNIST:
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         path = root / "binarized_mnist" / f"binarized_mnist_{split}.amat"
         if not path.exists() and download:
-            _download(path, _SHA256[split])
+            _download(path, split)
         try:
             with open_regular(path) as file:
                 raw = file.read()
@@ -70,16 +72,21 @@ class _BinarizedMNIST:
         return Images(read_amat(raw) * 255, None, binarize=False)
 
 
-def _download(path: Path, sha256: str) -> None:
+def _download(path: Path, split: str) -> None:
     url = URL + path.name
+    made = [place for place in (path.parent, path.parent.parent) if not place.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # To a temporary file, hashed on the way, moved into place only if it is right.
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=_SHA256[split])
     except (OSError, RuntimeError) as error:
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
         raise DataError(
-            f"binarized-mnist: cannot download {url} to {path.parent} ({error}); fetch it by hand, "
-            "or name the folder that holds binarized_mnist/ with --data or DRAWZOO_DATA"
+            f"binarized-mnist: cannot download {url} to {path.parent} ({error}); name the folder "
+            f"with binarized_mnist/ with --data or DRAWZOO_DATA, or "
+            f"{without_download('binarized-mnist', split)}"
         ) from error
 
 

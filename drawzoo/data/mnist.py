@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torchvision import datasets
 
+from drawzoo.data.advice import without_download
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError
 from drawzoo.files import check_regular
@@ -51,21 +52,22 @@ class _IDX:
             self._check(folder / name)
             # torchvision would write a download into a pipe, and wait.
             self._check(folder / f"{name}.gz")
+        made = [place for place in (folder, folder.parent, root) if not place.exists()]
         try:
             data = self.reader(str(root), train=split == "train", download=download)
         except Exception as error:
             # torchvision raises RuntimeError, ValueError, OSError and AssertionError here.
             reason = (str(error).splitlines() or [type(error).__name__])[-1]
-            missing = [name for name in self.md5 if not (folder / name).exists()]
-            for made in (folder, folder.parent, root):
+            missing = [name for name in (images, labels, *self.md5) if not (folder / name).exists()]
+            for place in made:
                 # torchvision makes the folders before it knows whether there is a network.
                 with contextlib.suppress(OSError):
-                    made.rmdir()
+                    place.rmdir()
             if missing:
                 raise DataError(
                     f"{self.name}: no {split} files in {folder}: {missing[0]} is missing and "
-                    f"cannot be had ({reason}); name the folder that holds "
-                    f"{folder.parent.name}/raw with --data or DRAWZOO_DATA"
+                    f"cannot be had ({reason}); name the folder with {folder.parent.name}/raw with "
+                    f"--data or DRAWZOO_DATA, or {without_download(self.name, split)}"
                 ) from error
             raise DataError(
                 f"{self.name}: the {split} files in {folder} are damaged ({reason}); "
