@@ -2,14 +2,17 @@
 
 A shard holds `SHARD` drawings, as one safetensors file (`images`, uint8 [n, C, H, W]) or as a tar
 file of PNGs. Drawing i depends on the model and the seed alone: not on how many are asked for, nor
-on how many processes draw, nor on interruptions. A shard that is there is complete, so the same
-command again goes on; memory is that of one shard.
+on how many processes draw, nor on interruptions. Each shard says which drawings it holds, so
+the same command again goes on, and draws anew what is damaged; memory is that of one shard.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import tarfile
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +20,14 @@ from typing import Any, Literal
 import msgspec
 import torch
 from PIL import Image
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from drawzoo.config import MAX_JSON_BYTES
 from drawzoo.distributed import ALONE, World
 from drawzoo.errors import ConfigError, OutputError
-from drawzoo.files import write_atomic
+from drawzoo.files import check_regular, open_regular, write_atomic
 from drawzoo.model import CHUNK, Draw
 
 __all__ = ["SHARD", "Format", "write_shards"]
@@ -32,6 +37,10 @@ Format = Literal["safetensors", "png"]
 SHARD = 100 * CHUNK
 """Drawings in a shard; whole chunks, since a chunk's noise is drawn at once."""
 INDEX = "index.json"
+KEY = "drawzoo"
+"""The entry, metadata of safetensors or a header of tar, that says which drawings a shard holds."""
+COUNT = "drawzoo.drawings"
+"""A header of tar: how many."""
 
 
 def write_shards(
@@ -61,6 +70,7 @@ def write_shards(
 
     Raises:
         ConfigError: If the folder holds other drawings, or PNG cannot hold the images.
+        WeightsError: If the model draws what is not finite.
     """
     channels = model.config.image[0]
     if format == "png" and channels not in (1, 3):
@@ -72,7 +82,8 @@ def write_shards(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
-    if world.any(world.leads and (folder / INDEX).exists(), model.initial_canvas.device):
+    ours = world.any(world.leads and (folder / INDEX).exists(), model.initial_canvas.device)
+    if ours:
         _check_index(folder / INDEX, index)
     suffix = "safetensors" if format == "safetensors" else "tar"
     generator = torch.Generator().manual_seed(seed)
@@ -80,8 +91,9 @@ def write_shards(
     for shard in progress(range(world.rank, -(-num // SHARD), world.size)):
         first, count = shard * SHARD, min(SHARD, num - shard * SHARD)
         path = folder / f"{shard:06}.{suffix}"
+        mark = _mark(index, first)
         # The last one of a smaller number is not whole in a larger one.
-        if _count(path, format) >= count:
+        if _count(path, format, mark, ours) >= count:
             _write_index(folder / INDEX, index, world)
             continue
         for _ in range((first - drawn) // CHUNK):
@@ -91,15 +103,16 @@ def write_shards(
         drawn = first + -(-count // CHUNK) * CHUNK
         pixels = (255 * images).round().to(torch.uint8).cpu()
         if format == "safetensors":
-            write_atomic(path, save({"images": pixels}, {"first": str(first)}))
+            write_atomic(path, save({"images": pixels}, {KEY: mark}))
         else:
-            write_atomic(path, _tar(pixels, first))
+            write_atomic(path, _tar(pixels, first, mark))
         _write_index(folder / INDEX, index, world)
 
 
 def _check_index(path: Path, index: dict[str, Any]) -> None:
     try:
-        found = msgspec.json.decode(path.read_bytes())
+        with open_regular(path) as file:
+            found = msgspec.json.decode(file.read(MAX_JSON_BYTES))
     except msgspec.DecodeError:
         found = None
     if found != index:
@@ -117,8 +130,6 @@ def _write_index(path: Path, index: dict[str, Any], world: World) -> None:
 
 def _fingerprint(model: Draw) -> str:
     """Of the weights: drawings of two trainings of one model do not mix."""
-    import hashlib
-
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -126,24 +137,65 @@ def _fingerprint(model: Draw) -> str:
     return digest.hexdigest()
 
 
-def _count(path: Path, format: Format) -> int:
-    """The drawings in a shard, 0 if there is none."""
-    if not path.exists():
+def _mark(index: dict[str, Any], first: int) -> str:
+    """What tells a shard from one of other drawings, or from another of the same."""
+    return hashlib.sha256(msgspec.json.encode([index, first])).hexdigest()
+
+
+def _count(path: Path, format: Format, mark: str, ours: bool) -> int:
+    """The drawings in a shard, 0 if they must be drawn anew, which is said unless there are none.
+
+    Arguments:
+        path: The shard's file.
+        format: Its format.
+        mark: Its mark.
+        ours: Whether the folder is known to hold these drawings.
+
+    Raises:
+        ConfigError: If the folder may hold anything, and has something else in the shard's place.
+    """
+    try:
+        count, found = _read(path, format)
+        problem = "" if found == mark else "holds other drawings"
+    except FileNotFoundError:
         return 0
+    except (SafetensorError, tarfile.TarError, OSError) as error:
+        problem = f"is damaged ({getattr(error, 'strerror', None) or error})"
+    if not problem:
+        return count
+    if not ours:
+        raise ConfigError(
+            f"{path} {problem}, and there is no {INDEX} beside it; remove it, or draw into another "
+            "folder"
+        )
+    warnings.warn(f"{path} {problem}; it is drawn anew", stacklevel=3)
+    return 0
+
+
+def _read(path: Path, format: Format) -> tuple[int, str | None]:
+    """The number of drawings in a shard, and its mark if it has one."""
+    check_regular(path)
     if format == "png":
-        with tarfile.open(path) as tar:
-            return len(tar.getmembers())
-    from safetensors import safe_open
-
+        with tarfile.open(path, "r:") as tar:
+            count = sum(1 for _ in itertools.islice(tar, SHARD))
+            # What was cut off between two entries looks whole.
+            if tar.pax_headers.get(COUNT, str(count)) != str(count):
+                raise tarfile.ReadError("unexpected end of data")
+            return count, tar.pax_headers.get(KEY)
     with safe_open(path, framework="pt") as file:
-        count: int = file.get_slice("images").get_shape()[0]
-    return count
+        shape: list[int] = file.get_slice("images").get_shape()
+        return shape[0] if shape else 0, (file.metadata() or {}).get(KEY)
 
 
-def _tar(pixels: Tensor, first: int) -> bytes:
+def _tar(pixels: Tensor, first: int, mark: str) -> bytes:
     """PNGs named by the drawings' numbers; the same drawings give the same bytes."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile.open(
+        fileobj=buffer,
+        mode="w",
+        format=tarfile.PAX_FORMAT,
+        pax_headers={KEY: mark, COUNT: str(len(pixels))},
+    ) as tar:
         for i, image in enumerate(pixels):
             array = image.squeeze(0).numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy()
             picture = io.BytesIO()

@@ -86,6 +86,74 @@ def test_other_weights_do_not_mix(model, double, tmp_path):
         write_shards(double(scale=0.1).float(), tmp_path / "a", 10)
 
 
+def shards_of(folder):
+    return sorted(path for path in folder.iterdir() if path.name != "index.json")
+
+
+DAMAGES = {
+    "empty": lambda raw: b"",
+    "no shard": lambda raw: b"something else",
+    "short": lambda raw: raw[: len(raw) // 2],
+    "header": lambda raw: b"\xff" * 600 + raw[600:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("format", ["safetensors", "png"])
+def test_a_damaged_one_is_drawn_anew_and_named(model, tmp_path, format, damage):
+    write_shards(model, tmp_path, 450, format=format)
+    whole, path = contents(tmp_path), shards_of(tmp_path)[1]
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.warns(UserWarning, match=rf"^{path} .*drawn anew$") as said:
+        write_shards(model, tmp_path, 450, format=format)
+    assert len(said) == 1
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("format", ["safetensors", "png"])
+def test_one_of_other_drawings_is_drawn_anew_and_named(model, double, tmp_path, format):
+    write_shards(model, tmp_path / "a", 450, format=format)
+    write_shards(double(scale=0.1).float(), tmp_path / "b", 450, format=format)
+    whole, path = contents(tmp_path / "a"), shards_of(tmp_path / "a")[0]
+    # Of another model; another one of the same.
+    for other in (shards_of(tmp_path / "b")[0], shards_of(tmp_path / "a")[1]):
+        path.write_bytes(other.read_bytes())
+        with pytest.warns(UserWarning, match=rf"^{path} holds other drawings; it is drawn anew$"):
+            write_shards(model, tmp_path / "a", 450, format=format)
+        assert contents(tmp_path / "a") == whole
+
+
+@pytest.mark.parametrize("format", ["safetensors", "png"])
+@pytest.mark.parametrize("change", ["seed", "steps", "weights"])
+def test_without_an_index_others_are_never_taken_nor_replaced(
+    model, double, tmp_path, format, change
+):
+    write_shards(model, tmp_path, 10, format=format)
+    (tmp_path / "index.json").unlink()
+    before = contents(tmp_path)
+    other = double(scale=0.1).float() if change == "weights" else model
+    changes = {} if change == "weights" else {change: 1}
+    with pytest.raises(ConfigError, match="holds other drawings"):
+        write_shards(other, tmp_path, 10, format=format, **changes)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("format", ["safetensors", "png"])
+def test_a_lost_index_is_written_again(model, tmp_path, format):
+    write_shards(model, tmp_path, 450, format=format)
+    whole = contents(tmp_path)
+    (tmp_path / "index.json").unlink()
+    write_shards(model, tmp_path, 450, format=format)
+    assert contents(tmp_path) == whole
+
+
+def test_something_else_in_the_place_of_one_is_never_replaced(model, tmp_path):
+    (tmp_path / "000000.safetensors").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="is damaged .* remove it"):
+        write_shards(model, tmp_path, 10)
+    assert contents(tmp_path) == {"000000.safetensors": b"mine"}
+
+
 class TestCommand:
     def test_a_folder_gets_shards(self, models, run, tmp_path):
         out = tmp_path / "drawings"
