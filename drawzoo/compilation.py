@@ -31,6 +31,10 @@ MARGIN = 2.0
 """It must save this many times what it costs: slower machines compile more slowly, too."""
 
 
+UNCHECKED = {"size_asserts": False, "alignment_asserts": False}
+"""Without the compiler's checks of every tensor in every step, which take 3 % of it."""
+
+
 def pays(config: RunConfig, images: int) -> bool:
     """Whether compiling pays in a run over `images` training images: the rule of `auto`.
 
@@ -59,11 +63,15 @@ def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
     """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph."""
     if device.type != "cuda":
         if not kernels.multiply_best():
-            return torch.compile(model)
+            return torch.compile(model, options=dict(UNCHECKED))
         # It imports the compiler, which takes a second.
         from drawzoo.merging import MergedWeightGradients
 
-        return torch.compile(model, options={"post_grad_custom_pre_pass": MergedWeightGradients()})
+        options: dict[str, Any] = {
+            "post_grad_custom_pre_pass": MergedWeightGradients(),
+            **UNCHECKED,
+        }
+        return torch.compile(model, options=options)
     compiled = torch.compile(model, mode="reduce-overhead")
 
     def replayed(*args: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 
 from drawzoo import kernels
 from drawzoo.bench.floor import floor, gigaflop, products
-from drawzoo.bench.measure import alternate, peak_memory_mb
+from drawzoo.bench.measure import alternate, peak_memory_mb, processor
 from drawzoo.compilation import compile_sampling
 from drawzoo.config import ModelConfig
 from drawzoo.data.images import Images
@@ -64,6 +64,9 @@ def bench(
             work()
         compile_s = time.perf_counter() - start
         step, least = alternate([work, floor(recorded)], where, seconds)
+    # Eager training and evaluation do not know that the weights are the same at each step.
+    repeats = kind == "sample" or (kind == "train" and compile)
+    own = where.type == "cpu" and kernels.multiply_best() and repeats
     return {
         "work": kind,
         "model": config.name,
@@ -79,6 +82,8 @@ def bench(
         "steps": config.steps,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else device,
         "threads": torch.get_num_threads(),
+        "processor": processor(),
+        "products": "own" if own else "library",
         "kernels": kernels.available() and where.type == "cpu",
         "compile": compile,
         "compile_s": round(compile_s, 2),
