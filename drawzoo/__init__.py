@@ -15,20 +15,34 @@ from drawzoo.errors import DrawzooError
 from drawzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from drawzoo.components import Encoder, EncoderState, Reader, Sizes, Window, Writer
-    from drawzoo.drawing import Drawing
+    from drawzoo.components import (
+        Decoder,
+        DecoderState,
+        Encoder,
+        EncoderState,
+        Reader,
+        Sizes,
+        Window,
+        Writer,
+    )
+    from drawzoo.draw import Draw
+    from drawzoo.drawing import Bound, Codes, Drawing
     from drawzoo.evaluation.measure import evaluate
     from drawzoo.evaluation.protocol import Metric, Protocol
     from drawzoo.figures import Figure
-    from drawzoo.model import Codes, Draw
+    from drawzoo.latent import Gaussian, Latent
+    from drawzoo.likelihood import Likelihood
     from drawzoo.recurrent import LSTM
     from drawzoo.zoo import build, list_models, load
 
 __all__ = [
     "LSTM",
+    "Bound",
     "Codes",
     "ComponentConfig",
     "Config",
+    "Decoder",
+    "DecoderState",
     "Draw",
     "Drawing",
     "DrawzooError",
@@ -36,6 +50,9 @@ __all__ = [
     "EncoderState",
     "Figure",
     "Metric",
+    "Gaussian",
+    "Latent",
+    "Likelihood",
     "ModelConfig",
     "Protocol",
     "Reader",
@@ -56,14 +73,20 @@ __version__ = "0.1.0"
 # every plugin's own import and most commands stay fast.
 _LAZY = {
     "LSTM": "recurrent",
-    "Codes": "model",
-    "Draw": "model",
+    "Bound": "drawing",
+    "Codes": "drawing",
+    "Decoder": "components",
+    "DecoderState": "components",
+    "Draw": "draw",
     "Drawing": "drawing",
     "Encoder": "components",
     "EncoderState": "components",
     "Figure": "figures",
     "Metric": "evaluation.protocol",
     "Protocol": "evaluation.protocol",
+    "Gaussian": "latent",
+    "Latent": "latent",
+    "Likelihood": "likelihood",
     "Reader": "components",
     "Sizes": "components",
     "Window": "components",

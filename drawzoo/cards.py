@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from huggingface_hub import ModelCardData
 
 from drawzoo.card_figures import eval_results, figures_text
-from drawzoo.config import ModelConfig, to_dict
+from drawzoo.config import COMPONENTS, ModelConfig, to_dict
 from drawzoo.figures import Figure
 from drawzoo.manifest import CURVE, DRAWING, SAMPLES, Pin
 from drawzoo.training.config import RunConfig, TrainingConfig
@@ -30,9 +30,6 @@ image in {steps} steps on a canvas of {size} pixels.
 | component | | settings |
 |---|---|---|
 {components}
-| decoder | LSTM | {decoder} units |
-| latent code z | diagonal Gaussian | {latent} dimensions a step |
-| likelihood | {likelihood} | |
 
 {parameters:,} parameters.
 
@@ -124,9 +121,6 @@ def model_card(
         steps=model.steps,
         size="×".join(map(str, model.image[1:])),
         components=_components(model),
-        decoder=model.decoder,
-        latent=model.latent,
-        likelihood=model.likelihood,
         parameters=parameters,
         figures=figures_text(figures),
         samples=SAMPLES,
@@ -189,7 +183,7 @@ def _metadata(model: ModelConfig, figures: Sequence[Figure]) -> ModelCardData:
 
 def _components(model: ModelConfig) -> str:
     rows = []
-    for kind in ("reader", "encoder", "writer"):
+    for kind in COMPONENTS:
         part = getattr(model, kind)
         settings = ", ".join(f"{key} {value}" for key, value in part.config.items())
         rows.append(f"| {kind} | `{part.plugin}:{part.name}` | {settings} |")

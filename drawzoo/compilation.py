@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 
 from drawzoo import kernels
-from drawzoo.model import Draw
+from drawzoo.draw import Draw
 from drawzoo.training.config import RunConfig
 
 __all__ = ["Choice", "compile_sampling", "compile_training", "pays"]

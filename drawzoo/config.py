@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from drawzoo import format1
 from drawzoo.errors import ConfigError, nearest
 
 __all__ = [
+    "COMPONENTS",
     "NAME",
     "ComponentConfig",
     "Config",
@@ -33,6 +35,9 @@ __all__ = [
 
 MAX_JSON_BYTES = 1 << 20
 """A configuration longer than this is refused unread."""
+
+COMPONENTS = ("reader", "encoder", "latent", "decoder", "writer", "likelihood")
+"""The kinds of components, each a field of a model's configuration."""
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
 """A number of pixels, units or features."""
@@ -84,26 +89,26 @@ class ModelConfig(Config, frozen=True, kw_only=True):
         dataset: The dataset it is trained on.
         steps: T, the number of steps (the paper's glimpses).
         image: (C, H, W), in pixels.
-        latent: Dimension of each step's latent code z_t.
-        decoder: Units of the decoder LSTM.
         reader: The read operation.
         encoder: The encoder network.
+        latent: Posterior and prior of each step's latent code z_t.
+        decoder: The decoder network.
         writer: The write operation.
         likelihood: p(x | c_T).
-        format: Version of this format.
+        format: Version of this format; files of format 1 are read by `drawzoo.format1`.
     """
 
     variant: Name
     dataset: Name = "mnist"
     steps: StepCount = 10
     image: tuple[Size, Size, Size] = (1, 28, 28)
-    latent: Size = 32
-    decoder: Size = 256
     reader: ComponentConfig
     encoder: ComponentConfig
+    latent: ComponentConfig = ComponentConfig(name="gaussian")
+    decoder: ComponentConfig = ComponentConfig(name="lstm")
     writer: ComponentConfig
-    likelihood: Literal["bernoulli"] = "bernoulli"
-    format: Literal[1] = 1
+    likelihood: ComponentConfig = ComponentConfig(name="bernoulli")
+    format: Literal[2] = 2
 
     @property
     def name(self) -> str:
@@ -135,7 +140,7 @@ def encode(config: Config) -> bytes:
 
 
 def decode(raw: bytes, kind: type[C], where: str) -> C:
-    """Reads JSON into a configuration.
+    """Reads JSON into a configuration; one of format 1 becomes one of format 2.
 
     Arguments:
         raw: The JSON text.
@@ -145,7 +150,7 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
     Raises:
         ConfigError: If it is not JSON, or not a `kind`.
     """
-    return convert(parse_json(raw, where), kind, where)
+    return convert(format1.config(parse_json(raw, where)), kind, where)
 
 
 def parse_json(raw: bytes, where: str) -> Any:

@@ -1,4 +1,4 @@
-"""The course of drawings: what `Draw.draw`, `Draw.decode` and `Draw.reconstruct` give."""
+"""What a DRAW gives: steps, the parts of the bound, codes, and the course of drawings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,68 @@ import torch
 from torch import Tensor
 
 from drawzoo.attention import Window
+from drawzoo.components import DecoderState, EncoderState
+from drawzoo.latent import Gaussian
 
-__all__ = ["Drawing", "join"]
+__all__ = ["Bound", "Codes", "Drawing", "State", "Step", "Terms", "join"]
+
+
+class State(NamedTuple):
+    """What one step hands to the next; each tensor is [B, ...]."""
+
+    canvas: Tensor
+    """c_t, [B, C', H, W]."""
+    encoder: EncoderState
+    h_dec: Tensor
+    decoder: DecoderState
+
+
+class Step(NamedTuple):
+    """What one step of inference gives."""
+
+    state: State
+    z: Tensor
+    """The sample of the posterior."""
+    posterior: Gaussian
+    prior: Gaussian | None
+    """None is the standard normal."""
+    read: Window | None
+    write: Window | None
+
+
+class Terms(NamedTuple):
+    """The parts of the training loss, in nats."""
+
+    reconstruction: Tensor
+    """−log p(x | c_T), [B]."""
+    kl: Tensor
+    """KL(Q_t ‖ P_t) of each step, [T, B]."""
+    auxiliary: Tensor | None
+    """The encoder's own extra loss, [B], if it has one and labels were given."""
+
+
+class Bound(NamedTuple):
+    """The negative log-likelihood bound, eq. 12, and its parts, in nats."""
+
+    nats: Tensor
+    """The bound of each image: its reconstruction and the KL of all steps, [B]."""
+    kl: Tensor
+    """KL(Q_t ‖ P_t) of each step and image, [T, B]."""
+    reconstruction: Tensor
+    """−log p(x | c_T) of each image, [B]."""
+
+
+class Codes(NamedTuple):
+    """The latent codes inferred from a batch of images, [T, B, Z] each, or of any other shape."""
+
+    z: Tensor
+    """A sample of the posterior: all that the decoder needs to draw the images again."""
+    mean: Tensor
+    """The posterior's mean at each step; from the second on it depends on the z before."""
+    log_std: Tensor
+    """The logarithm of the posterior's standard deviation."""
+    kl: Tensor
+    """KL(Q_t ‖ P_t) of each step and image in nats, [T, B]."""
 
 
 class Drawing(NamedTuple):

@@ -11,7 +11,9 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from drawzoo import format1
 from drawzoo.config import (
+    COMPONENTS,
     MAX_JSON_BYTES,
     ComponentConfig,
     Config,
@@ -26,7 +28,6 @@ from drawzoo.manifest import CONFIG, WEIGHTS
 
 __all__ = [
     "CHEAP_BYTES",
-    "COMPONENTS",
     "HALF",
     "MAX_WEIGHTS_BYTES",
     "Header",
@@ -37,7 +38,6 @@ __all__ = [
     "check_size",
     "check_stranger",
     "check_tensors",
-    "engine_shapes",
     "read_config",
     "read_header",
 ]
@@ -52,7 +52,8 @@ must first have the length that torch, whose import takes seconds, finds for the
 MAX_DEPTH = 8
 """Of the settings of a stranger's component."""
 
-COMPONENTS = ("reader", "encoder", "writer")
+CANVAS = "initial_canvas"
+"""The one tensor that is not a component's."""
 
 HALF = {"format": "half"}
 """How a file says that its floats are stored in 16 bits; models always compute in 32."""
@@ -120,10 +121,10 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a safetensors file, once it agrees with the file's length.
+    """The header of a safetensors file, its names those of format 2.
 
-    Stricter than the format: no name twice, no gaps, one type of floats beside I64, a bounded
-    length.
+    The header must agree with the file's length. It is stricter than safetensors: no name twice,
+    no gaps, one type of floats beside I64, a bounded length.
 
     Raises:
         WeightsError: If it is anything else.
@@ -141,6 +142,8 @@ def read_header(path: Path) -> Header:
             raise ValueError("it holds no tensor")
         entries = {name: convert(entry, TensorEntry, repr(name)) for name, entry in data.items()}
         _check_layout(path, entries, floats, 8 + size)
+        names = format1.tensor_names(entries)
+        entries = {names[name]: entry for name, entry in entries.items()}
     except FileNotFoundError:
         raise WeightsError(f"no weights in {path.parent}: {path.name} is missing") from None
     except (ConfigError, ValueError, OSError) as error:
@@ -219,49 +222,28 @@ def check_size(where: Any, size: int, config: ModelConfig) -> None:
     Raises:
         WeightsError: If they are.
     """
-    # The canvas, the biases, and the decoder's recurrent and input matrices (eq. 6).
-    decoder = 4 * config.decoder * (config.decoder + config.latent)
-    # Of half precision.
-    least = 2 * (math.prod(config.image) + decoder)
+    # A channel of the canvas, in half precision.
+    least = 2 * math.prod(config.image[1:])
     if size < least:
         raise WeightsError(
-            f"{where} does not fit {CONFIG}: {size:,} bytes, and the canvas and the decoder alone "
-            f"have {least:,}"
+            f"{where} does not fit {CONFIG}: {size:,} bytes, and the canvas alone has {least:,}"
         )
-
-
-def engine_shapes(config: ModelConfig) -> dict[str, tuple[int | None, ...]]:
-    """Shapes of the tensors that are not the components'; None where the encoder decides."""
-    units, latent = config.decoder, config.latent
-    return {
-        "initial_canvas": tuple(config.image),
-        "posterior.weight": (2 * latent, None),
-        "posterior.bias": (2 * latent,),
-        "decoder.initial": (2, units),
-        "decoder.gates.weight": (4 * units, latent + units),
-        "decoder.gates.bias": (4 * units,),
-    }
 
 
 def _check_engine(path: Path, header: Header, config: ModelConfig) -> None:
-    """Refuses weights that lack a tensor of the engine, or have one that is nobody's."""
-    expected = engine_shapes(config)
+    """Refuses weights without a canvas of the image's size, or with a tensor that is nobody's."""
     for name in header.tensors:
-        if name not in expected and name.partition(".")[0] not in COMPONENTS:
+        if name != CANVAS and name.partition(".")[0] not in COMPONENTS:
             raise WeightsError(f"{path} does not fit {CONFIG}: {name[:100]} is not expected")
-    for name, sides in expected.items():
-        if name not in header.tensors:
-            raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {name}")
-        shape = header.tensors[name].shape
-        fits = len(shape) == len(sides) and all(
-            wanted in (None, found) for wanted, found in zip(sides, shape, strict=True)
+    if CANVAS not in header.tensors:
+        raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {CANVAS}")
+    shape, (height, width) = header.tensors[CANVAS].shape, config.image[1:]
+    # How many channels there are is for the likelihood to say.
+    if len(shape) != 3 or shape[1:] != [height, width]:
+        raise WeightsError(
+            f"{path} does not fit {CONFIG}: {CANVAS} is {header.floats} {shape}, "
+            f"expected {header.floats} [any, {height}, {width}]"
         )
-        if not fits:
-            text = ", ".join("any" if side is None else str(side) for side in sides)
-            raise WeightsError(
-                f"{path} does not fit {CONFIG}: {name} is {header.floats} {shape}, "
-                f"expected {header.floats} [{text}]"
-            )
 
 
 def check_tensors(path: Path, header: Header, expected: Shapes) -> None:
@@ -310,11 +292,7 @@ def _shapes_if_alike(
     with contextlib.suppress(DrawzooError):
         other = read_config(twin)
         pairs = zip(_parts(config), _parts(other), settings, strict=True)
-        if (config.image, config.latent, config.decoder) == (
-            other.image,
-            other.latent,
-            other.decoder,
-        ) and all(
+        if config.image == other.image and all(
             component_entry(kind, one) == component_entry(kind, two)
             and _settings(twin / CONFIG, kind, two) == known
             for (kind, one), (_, two), known in pairs

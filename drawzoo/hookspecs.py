@@ -38,6 +38,21 @@ def register_writers(register: Registrar) -> None:
 
 
 @hookspec
+def register_latents(register: Registrar) -> None:
+    """`register(name, target, summary="…")` for each `drawzoo.latent.Latent` class."""
+
+
+@hookspec
+def register_decoders(register: Registrar) -> None:
+    """`register(name, target, summary="…")` for each `drawzoo.components.Decoder` class."""
+
+
+@hookspec
+def register_likelihoods(register: Registrar) -> None:
+    """`register(name, target, summary="…")` for each `drawzoo.likelihood.Likelihood` class."""
+
+
+@hookspec
 def register_models(register: Registrar) -> None:
     """`register(name, target, summary="…")` for each `drawzoo.ModelConfig`; keep it torch-free."""
 

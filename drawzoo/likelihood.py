@@ -1,61 +1,55 @@
-r"""The observation models p(x | c_T): how the final canvas gives a distribution of images."""
+r"""The observation model p(x | c_T): how the final canvas gives a distribution of images."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from drawzoo.errors import ConfigError
+from drawzoo.components import Component, Sizes
 
-__all__ = ["LIKELIHOODS", "Bernoulli", "Likelihood"]
+__all__ = ["Likelihood"]
 
 
-class Likelihood(Protocol):
-    """What the engine asks of an observation model."""
+class Likelihood(Component):
+    """The observation model p(x | c_T), eq. 9; it may have parameters.
+
+    Attributes:
+        image_shape: (C, H, W) of an image, in pixels.
+        canvas_shape: (C', H, W) of a canvas. Channels may differ from the image's, as where a
+            canvas holds a mean and a scale for each pixel.
+        is_bound: Whether `nats` is −log of a density of x, so that the training loss bounds
+            −log p(x). The cross-entropy of intensities, for one, bounds nothing.
+    """
+
+    image_shape: tuple[int, int, int]
+    canvas_shape: tuple[int, int, int]
+    is_bound: ClassVar[bool] = True
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__()
+        self.image_shape = self.canvas_shape = sizes.image
 
     def mean(self, canvas: Tensor) -> Tensor:
-        """The expected image [B, C, H, W], which is also the current guess in the error image."""
-        ...
+        """The expected image, in [0, 1]: canvas [B, C', H, W] → [B, C, H, W].
+
+        It is what a drawing shows, and the current guess in the error image (eq. 3).
+        """
+        raise NotImplementedError
+
+    def nats(self, canvas: Tensor, x: Tensor) -> Tensor:
+        """−log p(x | canvas) of each image, in nats, [B]; eq. 9."""
+        raise NotImplementedError
+
+    def canvas(self, mean: Tensor) -> Tensor:
+        """A canvas whose expected image is `mean` [B, C, H, W]: where a drawing may start."""
+        raise NotImplementedError
 
     def check(self, x: Tensor) -> None:
         """Refuses images [B, C, H, W] outside the support, of which p(x | canvas) is no density.
 
+        By default every image with pixels in [0, 1] is in it.
+
         Raises:
-            ConfigError: If there are any.
+            ConfigError: If there are any, with what is in the support.
         """
-        ...
-
-    def nats(self, canvas: Tensor, x: Tensor) -> Tensor:
-        """−log p(x | canvas) of each image, in nats, [B]."""
-        ...
-
-    def canvas(self, mean: Tensor) -> Tensor:
-        """The canvas whose expected image is `mean`: where a drawing may start."""
-        ...
-
-
-class Bernoulli:
-    """Independent binary pixels; the canvas holds their logits (eq. 9 and the text above it)."""
-
-    def mean(self, canvas: Tensor) -> Tensor:
-        return torch.sigmoid(canvas)
-
-    def check(self, x: Tensor) -> None:
-        if not ((x == 0) | (x == 1)).all():
-            raise ConfigError(
-                "the Bernoulli likelihood is a distribution of binary images, and some pixels are "
-                "neither 0 nor 1: no bound is defined for grey or colour; binarise the images first"
-            )
-
-    def nats(self, canvas: Tensor, x: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(canvas, x, reduction="none").flatten(1).sum(1)
-
-    def canvas(self, mean: Tensor) -> Tensor:
-        # Pixels that are never on would start at −∞.
-        return torch.logit(mean, eps=1e-3)
-
-
-LIKELIHOODS: dict[str, Likelihood] = {"bernoulli": Bernoulli()}

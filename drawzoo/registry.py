@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from drawzoo.config import NAME, Config
+from drawzoo.config import COMPONENTS, NAME, Config
 from drawzoo.errors import PluginError, UnknownNameError, nearest
 
 __all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical", "registry"]
 
-KINDS = ("encoder", "reader", "writer", "model", "dataset", "protocol", "optimizer")
+KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
 """What can be registered; the hook of each is `register_<kind>s`."""
 
 

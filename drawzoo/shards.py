@@ -26,9 +26,10 @@ from torch import Tensor
 
 from drawzoo.config import MAX_JSON_BYTES
 from drawzoo.distributed import ALONE, World
+from drawzoo.draw import Draw
 from drawzoo.errors import ConfigError, OutputError
 from drawzoo.files import check_regular, open_regular, write_atomic
-from drawzoo.model import CHUNK, Draw
+from drawzoo.sampling import CHUNK
 
 __all__ = ["SHARD", "Format", "write_shards"]
 

@@ -9,7 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from drawzoo import format1
 from drawzoo.config import ModelConfig, encode
+from drawzoo.draw import Draw
 from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.files import write_atomic
 from drawzoo.folder import (
@@ -22,7 +24,6 @@ from drawzoo.folder import (
     read_header,
 )
 from drawzoo.manifest import CONFIG, WEIGHTS
-from drawzoo.model import Draw
 from drawzoo.zoo import build
 
 __all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "weights_bytes", "write_model"]
@@ -77,7 +78,8 @@ def read_model(folder: Path) -> Draw:
     # Building draws random weights, which must not move the caller's random numbers.
     with torch.random.fork_rng(devices=[]):
         model = build(config)
-    model.load_state_dict(tensors)
+    names = format1.tensor_names(tensors)
+    model.load_state_dict({names[name]: tensor for name, tensor in tensors.items()})
     return model.eval()
 
 

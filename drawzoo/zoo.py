@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from drawzoo.config import ComponentConfig, Config, ModelConfig, convert, to_dict
+from drawzoo.config import COMPONENTS, ComponentConfig, Config, ModelConfig, convert, to_dict
 from drawzoo.errors import ConfigError, DrawzooError, PluginError, UnknownNameError
 from drawzoo.registry import registry
 
 if TYPE_CHECKING:
     from drawzoo.components import Component, Sizes
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
     from drawzoo.registry import Entry
 
 __all__ = [
@@ -66,7 +67,7 @@ def model_config(name: str) -> ModelConfig:
 def _own_components(config: ModelConfig, distribution: str) -> ModelConfig:
     """A registered model means its own distribution's components, whoever else uses the names."""
     own = {}
-    for kind in ("reader", "encoder", "writer"):
+    for kind in COMPONENTS:
         part = getattr(config, kind)
         given = {(e.distribution, e.name) for e in registry().entries(kind)}
         if part.plugin is None and (distribution, part.name) in given:
@@ -87,35 +88,48 @@ def build(config: ModelConfig) -> Draw:
     """
     import torch
 
+    kinds = {kind: _kind(kind, getattr(config, kind)) for kind in COMPONENTS}
     # First without memory: each size is bounded, but not their products.
     try:
         with torch.device("meta"):
-            parameters = sum(parameter.numel() for parameter in _assemble(config).parameters())
+            sizes, parameters = _fitted(kinds, config)
     except RuntimeError as error:
         raise ConfigError(f"{config.name} cannot be built: {str(error).splitlines()[0]}") from error
     if parameters > MAX_PARAMETERS:
         raise ConfigError(
             f"{config.name} would have {parameters:,} parameters; choose smaller sizes"
         )
-    return _assemble(config)
+    from drawzoo.draw import Draw
+
+    # The order decides which weights a seed gives.
+    order = ("reader", "writer", "encoder", "latent", "decoder", "likelihood")
+    model = Draw(**{kind: kinds[kind].build(sizes[kind]) for kind in order}, steps=config.steps)
+    filled = {kind: to_dict(kinds[kind].filled) for kind in COMPONENTS}
+    model.config = convert(to_dict(config) | filled, ModelConfig)
+    return model
 
 
-def _assemble(config: ModelConfig) -> Draw:
-    from drawzoo.components import Encoder, Reader, Sizes, Writer
-    from drawzoo.model import Draw
+def _fitted(kinds: dict[str, _Kind], config: ModelConfig) -> tuple[dict[str, Sizes], int]:
+    """The shapes that each component is built for, and the number of parameters."""
+    from drawzoo.components import Sizes
 
-    sizes = Sizes(image=config.image, decoder=config.decoder)
-    reader, reader_config = _component("reader", Reader, config.reader, sizes)
-    writer, writer_config = _component("writer", Writer, config.writer, sizes)
-    sizes = Sizes(image=config.image, decoder=config.decoder, glimpse=reader.out_features)
-    encoder, encoder_config = _component("encoder", Encoder, config.encoder, sizes)
-    whole = to_dict(config)
-    whole.update(
-        reader=to_dict(reader_config),
-        encoder=to_dict(encoder_config),
-        writer=to_dict(writer_config),
-    )
-    return Draw(convert(whole, ModelConfig), reader, encoder, writer)
+    likelihood = kinds["likelihood"].build(first := Sizes(image=config.image))
+    sizes = Sizes(image=config.image, canvas=likelihood.canvas_shape)
+    sizes = msgspec.structs.replace(sizes, latent_shape=kinds["latent"].code_shape(sizes))
+    given, built = {"likelihood": first}, [likelihood]
+    for kind, gives in (
+        ("decoder", "decoder_shape"),
+        ("reader", "glimpse_shape"),
+        ("writer", None),
+        ("encoder", "encoder_shape"),
+        ("latent", None),
+    ):
+        given[kind] = sizes
+        built.append(kinds[kind].build(sizes))
+        if gives:
+            sizes = msgspec.structs.replace(sizes, **{gives: kinds[kind].out_shape(built[-1])})
+    canvas = math.prod(likelihood.canvas_shape)
+    return given, canvas + sum(p.numel() for part in built for p in part.parameters())
 
 
 def load(name: str) -> Draw:
@@ -194,14 +208,62 @@ def check_config(config: ModelConfig) -> None:
         PluginError: If a component's plugin is not installed.
         ConfigError: If a component's settings are not valid.
     """
-    for kind in ("reader", "encoder", "writer"):
+    for kind in COMPONENTS:
         component_settings(kind, getattr(config, kind))
 
 
-def _component(
-    kind: str, base: type[Component], part: ComponentConfig, sizes: Sizes
-) -> tuple[Any, ComponentConfig]:
-    entry = component_entry(kind, part)
+class _Kind(NamedTuple):
+    """A component that can be built: its class, and its settings."""
+
+    where: str
+    """What to call it in an error."""
+    component: type[Any]
+    config: Config
+    filled: ComponentConfig
+    """The component's own configuration, with the plugin and all settings."""
+
+    def build(self, sizes: Sizes) -> Any:
+        return self._call(self.component, sizes)
+
+    def code_shape(self, sizes: Sizes) -> Any:
+        """The shape of a latent's codes."""
+        return self._call(self.component.shape_of, sizes)
+
+    def _call(self, function: Any, sizes: Sizes) -> Any:
+        try:
+            return function(self.config, sizes)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}") from error
+        except (DrawzooError, RuntimeError):
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{self.where} cannot be built: {type(error).__name__}: {error}"
+            ) from error
+
+    def out_shape(self, built: Any) -> tuple[int, ...]:
+        from drawzoo.components import out_shape
+
+        shape = out_shape(built)
+        if shape is None:
+            raise PluginError(f"{self.where} does not say its number of out_features")
+        return shape
+
+
+def _kind(kind: str, part: ComponentConfig) -> _Kind:
+    from drawzoo.components import Decoder, Encoder, Reader, Writer
+    from drawzoo.latent import Latent
+    from drawzoo.likelihood import Likelihood
+
+    bases: dict[str, type[Component]] = {
+        "reader": Reader,
+        "encoder": Encoder,
+        "latent": Latent,
+        "decoder": Decoder,
+        "writer": Writer,
+        "likelihood": Likelihood,
+    }
+    entry, base = component_entry(kind, part), bases[kind]
     component = entry.load()
     if not (isinstance(component, type) and issubclass(component, base)):
         raise PluginError(
@@ -212,19 +274,14 @@ def _component(
             f"{kind} {entry.qualified} is registered with the settings {entry.config}, "
             f"and {component.__name__}.Config is another class"
         )
+    where = f"{kind} {entry.qualified}"
     try:
         config = convert(part.config, component.Config, f"{kind} {part.name}")
-        filled = _filled(part, entry, config)
-        built = component(config, sizes)
-    except (DrawzooError, RuntimeError):
+    except ConfigError:
         raise
     except Exception as error:
-        raise PluginError(
-            f"{kind} {entry.qualified} cannot be built: {type(error).__name__}: {error}"
-        ) from error
-    if kind != "writer" and not isinstance(getattr(built, "out_features", None), int):
-        raise PluginError(f"{kind} {entry.qualified} does not say its number of out_features")
-    return built, filled
+        raise PluginError(f"{where} cannot be built: {type(error).__name__}: {error}") from error
+    return _Kind(where, component, config, _filled(part, entry, config))
 
 
 def _filled(part: ComponentConfig, entry: Entry, config: Config) -> ComponentConfig:

@@ -90,13 +90,24 @@ def tiny():
         "attention": {"size": 2},
     }
 
-    def make(*, reader="attention", encoder="lstm", writer="attention", **fields):
+    def part(name, **own):
+        return ComponentConfig(name=name, config=own)
+
+    def make(
+        *, reader="attention", encoder="lstm", writer="attention", latent=2, decoder=4, **fields
+    ):
         reader, encoder, writer = (
-            ComponentConfig(name=name, config=settings.get(name, {}))
-            for name in (reader, encoder, writer)
+            part(name, **settings.get(name, {})) for name in (reader, encoder, writer)
         )
-        fields = {"image": (1, 6, 5), "steps": 2, "latent": 2, "decoder": 4} | fields
-        return ModelConfig(variant="tiny", reader=reader, encoder=encoder, writer=writer, **fields)
+        return ModelConfig(
+            variant="tiny",
+            reader=reader,
+            encoder=encoder,
+            latent=part("gaussian", size=latent),
+            decoder=part("lstm", units=decoder),
+            writer=writer,
+            **{"image": (1, 6, 5), "steps": 2} | fields,
+        )
 
     return make
 
@@ -169,7 +180,7 @@ def models(monkeypatch, loopback, tiny, tmp_path):
 
 # Of the command line
 
-SMALL = ("latent=2", "decoder=8", "encoder.units=8", "steps=2", "batch_size=10")
+SMALL = ("latent.size=2", "decoder.units=8", "encoder.units=8", "steps=2", "batch_size=10")
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import pytest
 from loopback import TOKEN
 
 from drawzoo import hub, hub_client
-from drawzoo.config import encode
+from drawzoo.config import encode, override
 from drawzoo.errors import ConfigError, HubError, UnknownNameError, WeightsError
+from drawzoo.folder import read_config
 from drawzoo.hub import locate, parse_address
 from drawzoo.manifest import CONFIG, WEIGHTS, Published, pin
 
@@ -128,8 +129,8 @@ class TestAddress:
         assert not [path for path in loopback.paths("GET") if file in path]
 
     def test_weights_too_short_for_the_configuration_are_not_fetched(self, loopback, folder):
-        config = (folder / CONFIG).read_bytes().replace(b'"decoder": 4', b'"decoder": 60000')
-        loopback.commit("a/b", contents(folder) | {CONFIG: config})
+        config = override(read_config(folder), {"image": [1, 900, 900]})
+        loopback.commit("a/b", contents(folder) | {CONFIG: encode(config)})
         with pytest.raises(WeightsError, match="does not fit config.json") as error:
             locate("hf-hub:a/b")
         one_line(error)

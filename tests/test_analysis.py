@@ -17,8 +17,8 @@ from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError
 from drawzoo.evaluation.bound import BoundFigure
 from drawzoo.figures import facts
+from drawzoo.latent import Gaussian
 from drawzoo.manifest import Published
-from drawzoo.model import Posterior, gaussian_kl
 
 
 def seeded(seed=0):
@@ -41,8 +41,8 @@ class TestReconstructions:
         for x, drawing, codes, bound in results:
             assert x.shape == (1, 1, 6, 5) and set(x.unique().tolist()) <= {0, 1}
             assert torch.equal(model.decode(codes.z).canvases, drawing.canvases)
-            kl = [gaussian_kl(Posterior(*q)) for q in zip(codes.mean, codes.log_std, strict=True)]
-            close(bound.kl, torch.stack(kl))
+            close(bound.kl, Gaussian(codes.mean, codes.log_std).kl(batch_dims=2))
+            assert torch.equal(bound.kl, codes.kl)
             nll = model.likelihood.nats(drawing.canvases[-1], x.double())
             close(bound.reconstruction, nll)
         alone = reconstructions(model, Images(images.pixels[2:3], None, True), seed=5)[0]
@@ -126,7 +126,7 @@ class TestSteps:
         model = double(steps=3)
         with torch.no_grad():
             # The decoder hears nothing of z: its columns come first.
-            model.decoder.gates.weight[:, :2] = 0
+            model.decoder.lstm.gates.weight[:, :2] = 0
         _, removed, replaced = step_effects(model, split(5), 5)
         assert not removed.any() and not replaced.any()
 
@@ -156,7 +156,7 @@ class TestParameters:
             "initial_canvas",
             "reader",
             "encoder",
-            "posterior",
+            "latent",
             "decoder",
             "writer",
         ]
@@ -217,7 +217,7 @@ class TestVersus:
     def test_other_differences_are_said(self, tiny):
         configs = {"one": tiny(steps=1), "other": tiny(steps=2, reader="whole", latent=3)}
         result = bounds_versus("steps", configs)
-        assert result.also_differ.keys() == {"latent", "reader.name", "reader.size"}
+        assert result.also_differ.keys() == {"latent.size", "reader.name", "reader.size"}
         assert result.also_differ["reader.name"] == ["attention", "whole"]
         assert bounds_versus("reader.size", configs).values == [2, None]
 
@@ -225,7 +225,7 @@ class TestVersus:
         "key, names, word",
         [
             ("stps", ("one", "two"), "did you mean steps"),
-            ("latent", ("one", "two"), "the same in all"),
+            ("latent.size", ("one", "two"), "the same in all"),
             ("steps", ("one",), "the same in all"),
             ("steps", ("one", "unpublished"), "unpublished has no published bound"),
             ("steps", ("one", "local-dir:two"), "local-dir:two has no published bound"),

@@ -182,7 +182,7 @@ class TestParameters:
         assert "encoder.name" in versus["also_differ"] and "differ in" in err
 
     def test_versus_needs_published_figures(self, run, make, tmp_path):
-        args = ("--versus", "latent", "--out", tmp_path / "a.png")
+        args = ("--versus", "latent.size", "--out", tmp_path / "a.png")
         code, _, err = run("analyze", "parameters", make(), make(latent=3), *args)
         assert code == 3 and "no published bound" in err
         assert not (tmp_path / "a.png").exists()

@@ -11,7 +11,7 @@ from drawzoo.bench.work import KINDS, bench
 from drawzoo.config import override
 from drawzoo.zoo import build, model_config
 
-SMALL = {"steps": 3, "decoder": 6, "encoder.units": 7, "latent": 2}
+SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 2}
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_a_train_step_has_three_products_a_step(config):
     from drawzoo.bench.work import _work
 
     recorded = products(_work("train", config, 4, "cpu", False, Path()))
-    gates = 4 * config.decoder
-    inputs = config.latent + config.decoder
+    gates = 4 * config.decoder.config["units"]
+    inputs = config.latent.config["size"] + config.decoder.config["units"]
     forward = [p for p in recorded if p.right.size == (inputs, gates) and p.left.size[0] == 4]
     weights = [p for p in recorded if p.left.size == (gates, 4)]
     assert len(forward) == 3

@@ -12,10 +12,10 @@ import drawzoo
 from drawzoo.analysis.codes import BATCH, CodesInfo, encode_images, read_z, write_codes
 from drawzoo.config import override
 from drawzoo.data.images import Images
-from drawzoo.drawing import join
+from drawzoo.drawing import Codes, join
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation.measure import evaluate
-from drawzoo.model import Codes, Posterior, gaussian_kl
+from drawzoo.latent import Gaussian
 from drawzoo.weights import write_model
 
 
@@ -59,11 +59,11 @@ class TestModel:
     def test_codes_are_samples_of_the_posterior_of_which_the_bound_counts_the_nats(self, double):
         model = double(steps=3)
         x = binary(model)
-        z, mean, log_std = model.encode(x, generator=seeded())
+        z, mean, log_std, kl = model.encode(x, generator=seeded())
         assert z.shape == mean.shape == log_std.shape == (3, 3, 2)
         noise = (z - mean) / log_std.exp()
         torch.testing.assert_close(noise, model.noise(3, 3, seeded()), rtol=0, atol=1e-12)
-        kl = torch.stack([gaussian_kl(Posterior(*q)) for q in zip(mean, log_std, strict=True)])
+        assert torch.equal(kl, Gaussian(mean, log_std).kl(batch_dims=2))
         assert torch.equal(kl, model.bound(x, generator=seeded()).kl)
 
     def test_decoding_the_codes_of_the_prior_is_drawing(self, double):
@@ -137,8 +137,7 @@ class TestEncodeImages:
 
     def test_they_are_those_whose_bound_is_evaluated(self, double):
         model, images = double(), split(BATCH + 30)
-        _, mean, log_std = (part.double() for part in encode_images(model, images, len(images[0])))
-        kl = sum(gaussian_kl(Posterior(*q)) for q in zip(mean, log_std, strict=True))
+        kl = encode_images(model, images, len(images[0])).kl.double().sum(dim=0)
         figure = evaluate(model, "bound", images, dataset="x", split="test")
         assert kl.mean().item() == pytest.approx(figure.kl, abs=1e-3)
 
@@ -146,7 +145,7 @@ class TestEncodeImages:
 @pytest.fixture
 def codes(tiny):
     z = torch.randn(3, 2, 4, 2, generator=seeded())
-    return Codes(*z)
+    return Codes(*z, torch.zeros(2, 4))
 
 
 def info(**fields):
@@ -158,7 +157,7 @@ class TestFiles:
     def test_round_trip(self, codes, tiny, tmp_path):
         path = tmp_path / "codes.safetensors"
         write_codes(path, codes, torch.arange(9), info())
-        assert torch.equal(read_z(path, tiny()), codes.z)
+        assert torch.equal(read_z(path, drawzoo.build(tiny())), codes.z)
         tensors = load_file(path)
         assert tensors.keys() == {"z", "mean", "log_std", "index", "labels"}
         assert torch.equal(tensors["mean"], codes.mean)
@@ -176,7 +175,7 @@ class TestFiles:
 
     def test_your_own_codes_need_nothing_but_z(self, codes, tiny, tmp_path):
         save_file({"z": codes.z[:1].double(), "mine": torch.ones(3)}, tmp_path / "mine")
-        assert torch.equal(read_z(tmp_path / "mine", tiny()), codes.z[:1].double())
+        assert torch.equal(read_z(tmp_path / "mine", drawzoo.build(tiny())), codes.z[:1].double())
 
     @pytest.mark.parametrize(
         "tensors, origin, word",
@@ -204,7 +203,7 @@ class TestFiles:
         path = tmp_path / "codes"
         save_file(tensors, path, header)
         with pytest.raises(DataError) as caught:
-            read_z(path, tiny())
+            read_z(path, drawzoo.build(tiny()))
         line = str(caught.value)
         assert word in line and str(path) in line and line.isprintable() and len(line) < 1_000
 
@@ -212,16 +211,16 @@ class TestFiles:
     def test_what_is_no_safetensors_file(self, tiny, tmp_path, raw):
         (tmp_path / "codes").write_bytes(raw)
         with pytest.raises(DataError, match="no safetensors file"):
-            read_z(tmp_path / "codes", tiny())
+            read_z(tmp_path / "codes", drawzoo.build(tiny()))
 
     def test_missing_folders_and_giants(self, tiny, tmp_path):
         for path, word in ((tmp_path / "missing", "No such file"), (tmp_path, "cannot read")):
             with pytest.raises(DataError, match=word):
-                read_z(path, tiny())
+                read_z(path, drawzoo.build(tiny()))
         with (tmp_path / "giant").open("wb") as file:
             os.truncate(file.fileno(), 2 << 30)
         with pytest.raises(DataError, match="more than"):
-            read_z(tmp_path / "giant", tiny())
+            read_z(tmp_path / "giant", drawzoo.build(tiny()))
 
 
 @pytest.fixture

@@ -6,16 +6,26 @@ import re
 import msgspec
 import pytest
 import torch
-from torch import nn
 from torch.distributions import MultivariateNormal
 
-from drawzoo import ComponentConfig, Draw, Encoder, ModelConfig, Reader, Writer
+from drawzoo import (
+    ComponentConfig,
+    Decoder,
+    Draw,
+    Encoder,
+    Gaussian,
+    Latent,
+    Likelihood,
+    ModelConfig,
+    Reader,
+    Sizes,
+    Writer,
+)
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation.iwae import iwae_parts
 from drawzoo.evaluation.measure import applicable, evaluate, measure, measure_again
 from drawzoo.evaluation.paired import compare
-from drawzoo.model import Posterior, gaussian_kl, gaussian_log_ratio
 from drawzoo.quality.classifier import SHA256
 from drawzoo.zoo import build
 
@@ -48,21 +58,20 @@ class Toy:
         basis = torch.linalg.qr(torch.randn(PIXELS, LATENT, generator=seeded(1)).double())[0]
         w = basis * scale
         part = ComponentConfig(name="toy")
-        config = ModelConfig(
-            variant="toy",
+        sizes = Sizes(image=(1, 1, PIXELS), latent_shape=(LATENT,))
+        self.model = Draw(
+            ErrorReader(),
+            ExactEncoder(w, mean, log_std),
+            Given(None, sizes),
+            Identity(),
+            Linear(w),
+            UnitGaussian(None, sizes),
             steps=2,
-            image=(1, 1, PIXELS),
-            latent=LATENT,
-            decoder=LATENT,
-            reader=part,
-            encoder=part,
-            writer=part,
+        ).double()
+        # The name is on the figures.
+        self.model.config = ModelConfig(
+            variant="toy", image=sizes.image, reader=part, encoder=part, writer=part
         )
-        self.model = Draw(config, ErrorReader(), ExactEncoder(w, mean, log_std), Linear(w)).double()
-        with torch.no_grad():
-            self.model.posterior.weight.copy_(torch.eye(2 * LATENT))
-        self.model.decoder = Identity()
-        self.model.likelihood = UnitGaussian()
         self.marginal = MultivariateNormal(
             torch.zeros(PIXELS, dtype=torch.float64),
             torch.eye(PIXELS, dtype=torch.float64) + 2 * w @ w.T,
@@ -120,21 +129,24 @@ class Linear(Writer):
         return (h_dec @ self.w.T).view(-1, 1, 1, PIXELS), None
 
 
-class Identity(nn.Module):
+class Given(Latent):
+    """A posterior that the encoder has computed."""
+
+    def posterior(self, h_enc):
+        return Gaussian(*h_enc.chunk(2, dim=1))
+
+
+class Identity(Decoder):
     """A decoder that hands on the code."""
 
     def initial_state(self, batch):
-        zero = torch.zeros(batch, LATENT, dtype=torch.float64)
-        return zero, zero
+        return (torch.zeros(batch, LATENT, dtype=torch.float64),)
 
-    def forward(self, state, z):
-        return z, z
+    def forward(self, z, state, canvas):
+        return z, (z,)
 
 
-class UnitGaussian:
-    def check(self, x):
-        pass  # a density of all of them
-
+class UnitGaussian(Likelihood):
     def mean(self, canvas):
         return canvas
 
@@ -163,7 +175,7 @@ class TestLogWeights:
             with torch.no_grad():
                 for noise_t in part:
                     step = model.step(x, model.encoder.prepare(x), noise_t, state)
-                    expected += gaussian_log_ratio(step.posterior, noise_t)
+                    expected += step.posterior.log_ratio(noise_t)
                     state = step.state
                 expected -= model.likelihood.nats(state.canvas, x)
                 terms = model(x, part)
@@ -177,11 +189,11 @@ class TestLogWeights:
 
         nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(10))
         mean, log_std = torch.randn(2, 1, 3, dtype=torch.float64, generator=seeded())
-        posterior = Posterior(mean.expand(10, 3), log_std.expand(10, 3))
+        posterior = Gaussian(mean.expand(10, 3), log_std.expand(10, 3))
         # Each dimension by quadrature; they add up.
-        ratio = gaussian_log_ratio(posterior, nodes[:, None].expand(10, 3))
+        ratio = posterior.log_ratio(nodes[:, None].expand(10, 3))
         found = (weights * ratio).sum() / math.sqrt(2 * math.pi)
-        torch.testing.assert_close(found, -gaussian_kl(Posterior(mean, log_std))[0])
+        torch.testing.assert_close(found, -Gaussian(mean, log_std).kl()[0])
 
     def test_images_are_checked(self, double):
         model = double()
@@ -325,12 +337,12 @@ class TestQuality:
 class Supervised(Encoder):
     """Takes an image for the number of its brightest pixel; wants labels to train."""
 
-    needs_labels = True
+    needs_labels = classifies = True
     out_features = 3
 
     def __init__(self):
         super().__init__()
-        self.layer = nn.Linear(PIXELS, 3)
+        self.layer = torch.nn.Linear(PIXELS, 2 * LATENT)
 
     def prepare(self, x):
         return x.flatten(1)
@@ -352,7 +364,9 @@ class Supervised(Encoder):
 def supervised():
     toy = Toy().model
     encoder = Supervised().double()
-    model = Draw(toy.config, ErrorReader(), encoder, toy.writer).double()
+    parts = toy.latent, toy.decoder, toy.writer, toy.likelihood
+    model = Draw(toy.reader, encoder, *parts, steps=2).double()
+    model.config = toy.config
     return model.eval()
 
 

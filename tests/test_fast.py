@@ -11,7 +11,6 @@ from drawzoo.config import ComponentConfig, ModelConfig, override
 from drawzoo.folder import read_config
 from drawzoo.hub import shipped
 from drawzoo.manifest import manifest
-from drawzoo.model import Draw
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.weights import read_model
 from drawzoo.zoo import build
@@ -33,8 +32,8 @@ def outcome(model, function=None, batch=3, steps=None):
     """The loss and all gradients, on the same images and noise."""
     generator = torch.Generator().manual_seed(1)
     like = model.initial_canvas
-    x = torch.rand(batch, *model.config.image, generator=generator).to(like).round()
-    noise = model.noise(batch, steps or model.config.steps, generator)
+    x = torch.rand(batch, *model.likelihood.image_shape, generator=generator).to(like).round()
+    noise = model.noise(batch, steps or model.steps, generator)
     labels = torch.arange(batch) % 2 if model.encoder.needs_labels else None
     model.zero_grad()
     terms = (model if function is None else function)(x, noise, labels)
@@ -102,8 +101,12 @@ class PlainEncoder(drawzoo.Encoder):
 
 def test_a_strangers_component_just_works(double):
     ours = double(steps=3)
-    sizes = drawzoo.Sizes(image=ours.config.image, decoder=4, glimpse=ours.reader.out_features)
-    model = Draw(ours.config, ours.reader, PlainEncoder(None, sizes), ours.writer).double()
+    features = (ours.reader.out_features,)
+    sizes = drawzoo.Sizes(image=(1, 6, 5), decoder_shape=(4,), glimpse_shape=features)
+    parts = ours.decoder, ours.writer, ours.likelihood
+    latent = ours.latent
+    latent.layer = nn.Linear(6, 4)
+    model = drawzoo.Draw(ours.reader, PlainEncoder(None, sizes), latent, *parts, steps=3).double()
     expected = outcome(model)
     compiled = torch.compile(model, backend="aot_eager")
     assert_same(outcome(model, compiled), expected, rtol=1e-10, atol=1e-10)
@@ -130,14 +133,14 @@ class TestSampling:
     @pytest.mark.parametrize("writer", ["attention", "whole", "deconv"])
     def test_all_steps_at_once_are_those_one_by_one(self, double, writer, monkeypatch):
         model = double(writer=writer, steps=4)
-        monkeypatch.setattr("drawzoo.model.WRITTEN", 3)
-        z = torch.randn(4, 3, model.config.latent, dtype=torch.float64)
+        monkeypatch.setattr("drawzoo.sampling.WRITTEN", 3)
+        z = torch.randn(4, 3, *model.latent.shape, dtype=torch.float64)
         torch.testing.assert_close(model.paint(z), model.decode(z).images[-1])
 
     def test_drawings_do_not_depend_on_the_group(self, double, monkeypatch):
         model = double()
         expected = model.sample(450, generator=torch.Generator().manual_seed(2))
-        monkeypatch.setattr("drawzoo.model.GROUP", 2)
+        monkeypatch.setattr("drawzoo.sampling.GROUP", 2)
         actual = model.sample(450, generator=torch.Generator().manual_seed(2))
         torch.testing.assert_close(actual, expected)
 

@@ -191,7 +191,7 @@ class IgnoresGlimpse(Sound):
 @fault("ignores its glimpse")
 class HasNoGlimpse(Sound):
     def __init__(self, config, sizes):
-        super().__init__(config, msgspec.structs.replace(sizes, glimpse=0))
+        super().__init__(config, msgspec.structs.replace(sizes, glimpse_shape=(0,)))
 
     def forward(self, glimpse, h_dec, state, context):
         return super().forward(glimpse[:, :0], h_dec, state, context)

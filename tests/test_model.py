@@ -1,6 +1,5 @@
 """The recurrence and its bound, in float64 against independent computations."""
 
-import copy
 import itertools
 import math
 import shutil
@@ -8,12 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from drawzoo import Draw, Encoder, Sizes, build
+from drawzoo import Draw, Encoder, build
 from drawzoo.errors import ConfigError
-from drawzoo.model import CHUNK, Bound, Posterior, gaussian_kl
+from drawzoo.latent import Gaussian
 from drawzoo.registry import registry
+from drawzoo.sampling import CHUNK
 
 
 def in_tree(kind):
@@ -34,7 +35,7 @@ def seeded(seed=0):
 
 
 def binary(model, num=3):
-    return (torch.rand(num, *model.config.image, generator=seeded(1)) < 0.4).double()
+    return (torch.rand(num, *model.likelihood.image_shape, generator=seeded(1)) < 0.4).double()
 
 
 def close(actual, expected, atol=1e-12):
@@ -47,13 +48,14 @@ class TestBound:
         log_std = torch.linspace(-3, 2, 35, dtype=torch.float64).reshape(5, 7)
         prior = Normal(torch.zeros_like(mean), 1.0)
         expected = kl_divergence(Normal(mean, log_std.exp()), prior).sum(dim=1)
-        close(gaussian_kl(Posterior(mean, log_std)), expected, 1e-11)
+        close(Gaussian(mean, log_std).kl(), expected, 1e-11)
 
     def test_kl_is_never_negative_and_zero_at_the_prior(self):
         mean, log_std = 2 * torch.randn(2, 1000, 3, dtype=torch.float64)
-        assert (gaussian_kl(Posterior(mean, log_std)) > 0).all()
+        assert (Gaussian(mean, log_std).kl() > 0).all()
         zero = torch.zeros(1, 3, dtype=torch.float64)
-        assert gaussian_kl(Posterior(zero, zero)).item() == 0
+        assert Gaussian(zero, zero).kl().item() == 0
+        assert (Gaussian(mean, log_std).kl(Gaussian(mean, log_std)) == 0).all()
 
     @pytest.mark.parametrize("reader", ["attention", "whole"])
     def test_bound_is_nll_of_the_last_canvas_and_the_sum_of_kl(self, double, reader):
@@ -72,27 +74,33 @@ class TestBound:
         bound = model.bound(x, generator=seeded())
         close(bound.kl, torch.stack(kl).detach())
         close(bound.reconstruction, nll.detach())
-        close(bound + 0, (nll + sum(kl)).detach())
+        close(bound.nats, (nll + sum(kl)).detach())
 
-    def test_bound_is_a_tensor_with_its_parts_beside_it(self, double):
+    def test_bound_is_the_sum_of_its_parts(self, double):
         model = double()
         bound = model.bound(binary(model))
-        assert isinstance(bound, Bound)
-        assert bound.shape == bound.reconstruction.shape == (3,)
+        assert bound.nats.shape == bound.reconstruction.shape == (3,)
         assert bound.kl.shape == (2, 3)
-        for result in (bound + 1, bound.mean(), bound[0], torch.cat([bound, bound])):
-            assert type(result) is torch.Tensor
-        copied = copy.deepcopy(bound)
-        assert type(copied) is Bound and copied.equal(bound) and copied.kl.equal(bound.kl)
-        assert not bound.requires_grad
-        assert "3" in repr(bound.shape) and repr(bound)
+        close(bound.nats, bound.reconstruction + bound.kl.sum(dim=0))
+        assert not any(part.requires_grad for part in bound)
+
+    @pytest.mark.parametrize("encoder", ["lstm", "supervised"])
+    def test_loss_is_the_mean_bound_and_goes_backward(self, double, encoder):
+        model = double(encoder=encoder)
+        x, labels = binary(model), torch.tensor([0, 1, 7])
+        loss = model.loss(x, generator=seeded())
+        close(loss.detach(), model.bound(x, generator=seeded()).nats.mean())
+        loss.backward()
+        assert model.latent.layer.weight.grad.any()
+        with_labels = model.loss(x, labels, generator=seeded())
+        assert (with_labels.item() > loss.item()) is (encoder == "supervised")
 
     @pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.float32])
     def test_images_may_have_any_type(self, double, dtype):
         model = double()
         x = binary(model)
         expected = model.bound(x, generator=seeded())
-        close(model.bound(x.to(dtype), generator=seeded()) + 0, expected + 0)
+        close(model.bound(x.to(dtype), generator=seeded()).nats, expected.nats)
 
     @pytest.mark.parametrize(
         "shape", [(1, 6, 5), (2, 1, 5, 6), (2, 3, 6, 5), (2, 1, 6, 4), (2, 30)], ids=str
@@ -127,11 +135,11 @@ class TestBound:
             )[0]
 
         c_0 = w["initial_canvas"]
-        h_dec_0 = w["decoder.initial"][0].expand(3, -1)
+        h_dec_0 = w["decoder.lstm.initial"][0].expand(3, -1)
         seen = torch.cat([x.flatten(1), (x - c_0.sigmoid()).flatten(1), h_dec_0], dim=1)
-        code = lstm("encoder.lstm", seen) @ w["posterior.weight"].T + w["posterior.bias"]
+        code = lstm("encoder.lstm", seen) @ w["latent.layer.weight"].T + w["latent.layer.bias"]
         q = Normal(code[:, :2], code[:, 2:].exp())
-        h_dec = lstm("decoder", q.mean + q.stddev * noise[0])
+        h_dec = lstm("decoder.lstm", q.mean + q.stddev * noise[0])
         written = h_dec @ w["writer.canvas.weight"].T + w["writer.canvas.bias"]
         p = Bernoulli(logits=c_0 + written.view_as(x))
         terms = model(x, noise)
@@ -145,9 +153,7 @@ class TestBound:
         nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(30))
         z = torch.cartesian_prod(nodes, nodes).T[:, :, None]
         weights = torch.outer(weights, weights).flatten() / (2 * math.pi)
-        canvas, _, decoder = model.initial_state(len(weights))
-        for z_t in z:
-            canvas, decoder, _ = model.generate(z_t, canvas, decoder)
+        canvas = model.decode(z).canvases[-1]
         total = 0.0
         for pixels in itertools.product((0.0, 1.0), repeat=2):
             x = torch.tensor(pixels, dtype=torch.float64).view(1, 1, 1, 2)
@@ -161,12 +167,12 @@ class TestBound:
     def test_bound_is_exact_when_the_codes_say_nothing(self, double):
         model = double(writer="whole")
         with torch.no_grad():
-            for parameter in (*model.posterior.parameters(), model.writer.canvas.weight):
+            for parameter in (*model.latent.layer.parameters(), model.writer.canvas.weight):
                 parameter.zero_()
         x = binary(model)
         logits = model.initial_canvas + 2 * model.writer.canvas.bias.view(1, 6, 5)
         expected = -Bernoulli(logits=logits).log_prob(x).sum(dim=(1, 2, 3))
-        close(model.bound(x) + 0, expected.detach())
+        close(model.bound(x).nats, expected.detach())
 
 
 class TestRecurrence:
@@ -208,7 +214,7 @@ class TestRecurrence:
     def test_every_component_takes_colour_and_any_shape(self, double, parts):
         model = double(**parts, image=(3, 5, 8))
         x = binary(model)
-        assert model.bound(x).isfinite().all()
+        assert model.bound(x).nats.isfinite().all()
         assert model.reconstruct(x).canvases.shape == (2, 3, 3, 5, 8)
         assert model.sample(2).shape == (2, 3, 5, 8)
 
@@ -275,12 +281,10 @@ class TestLabels:
             def auxiliary_loss(self, context, labels):
                 return context[:, 0] * labels
 
-        config = tiny(reader="whole", writer="whole")
-        sizes = Sizes(image=config.image, decoder=config.decoder)
-        reader, writer = (registry().find(kind, "whole").load() for kind in ("reader", "writer"))
-        return Draw(
-            config, reader(reader.Config(), sizes), Toy(), writer(writer.Config(), sizes)
-        ).double()
+        ours = build(tiny(reader="whole", writer="whole"))
+        ours.latent.layer = nn.Linear(1, 4)
+        parts = ours.latent, ours.decoder, ours.writer, ours.likelihood
+        return Draw(ours.reader, Toy(), *parts, steps=2).double()
 
     def test_their_loss_is_given_beside_the_bound(self, model):
         x, labels = binary(model), torch.tensor([0, 1, 7])
@@ -288,12 +292,12 @@ class TestLabels:
         terms = model(x, noise, labels)
         close(terms.auxiliary, x.sum(dim=(1, 2, 3)) * labels)
         bound = model.bound(x, generator=seeded())
-        close((terms.reconstruction + terms.kl.sum(dim=0)).detach(), bound + 0)
+        close((terms.reconstruction + terms.kl.sum(dim=0)).detach(), bound.nats)
 
     def test_bound_and_drawing_need_none(self, model):
         x = binary(model)
         assert model(x, model.noise(3, 2)).auxiliary is None
-        assert model.bound(x).isfinite().all()
+        assert model.bound(x).nats.isfinite().all()
         assert model.reconstruct(x).images.shape == (2, 3, 1, 6, 5)
         assert model.sample(2).shape == (2, 1, 6, 5)
 
@@ -400,5 +404,5 @@ def test_there_is_no_bound_of_grey_under_bernoulli(double, value):
     with pytest.raises(ConfigError, match="neither 0 nor 1"):
         model.bound(x)
     with pytest.raises(ConfigError, match="neither 0 nor 1"):
-        model.log_weights(x, torch.zeros(2, 3, 2, model.config.latent, dtype=torch.float64))
+        model.log_weights(x, torch.zeros(2, 3, 2, *model.latent.shape, dtype=torch.float64))
     model.encode(x), model.reconstruct(x)

@@ -125,8 +125,8 @@ class TestParameters:
         model = build(model_config("model1-mnist"))
         names = {id(p): name for name, p in model.named_parameters()}
         assert {names[id(p)]: blocks for p, blocks in matrices(model).items()} == {
-            "posterior.weight": 1,
-            "decoder.gates.weight": 4,
+            "latent.layer.weight": 1,
+            "decoder.lstm.gates.weight": 4,
             "encoder.lstm.gates.weight": 4,
             "encoder.drive.weight": 4,
             **{f"encoder.cnn.{i}.weight": 1 for i in (0, 2, 4)},

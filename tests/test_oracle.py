@@ -23,15 +23,15 @@ def plain_draw():
 def pairs(plain, model):
     """The plain model's parameters, each beside the engine's values for it."""
     units, latent = plain.units, plain.latent
-    for cell, lstm in ((plain.encoder, model.encoder.lstm), (plain.decoder, model.decoder)):
+    for cell, lstm in ((plain.encoder, model.encoder.lstm), (plain.decoder, model.decoder.lstm)):
         # One matrix for inputs and state in the engine; in a cell one for each, and two biases.
         yield cell.weight_ih, lambda m=lstm: m.gates.weight[:, :-units]
         yield cell.weight_hh, lambda m=lstm: m.gates.weight[:, -units:]
         yield cell.bias_ih, lambda m=lstm: m.gates.bias
-    yield plain.mu.weight, lambda: model.posterior.weight[:latent]
-    yield plain.mu.bias, lambda: model.posterior.bias[:latent]
-    yield plain.log_sigma.weight, lambda: model.posterior.weight[latent:]
-    yield plain.log_sigma.bias, lambda: model.posterior.bias[latent:]
+    yield plain.mu.weight, lambda: model.latent.layer.weight[:latent]
+    yield plain.mu.bias, lambda: model.latent.layer.bias[:latent]
+    yield plain.log_sigma.weight, lambda: model.latent.layer.weight[latent:]
+    yield plain.log_sigma.bias, lambda: model.latent.layer.bias[latent:]
     for linear, ours in (
         (plain.read_window, model.reader.window),
         (plain.write_window, model.writer.window),
@@ -52,7 +52,7 @@ def test_bound_and_gradients(plain_draw, tiny, monkeypatch, steps):
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
         # The plain model starts from zeros that it does not learn.
         model.initial_canvas.zero_()
-        model.decoder.initial.zero_()
+        model.decoder.lstm.initial.zero_()
         model.encoder.lstm.initial.zero_()
         for parameter in plain.parameters():
             parameter.zero_()

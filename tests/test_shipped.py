@@ -1,11 +1,13 @@
 """The models that ship: files, cards and figures belong together."""
 
+import io
 import os
 import re
 import shlex
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -19,8 +21,10 @@ from drawzoo.evaluation.measure import applicable, measure_again
 from drawzoo.evaluation.protocol import read_figures
 from drawzoo.figures import disagreement, find
 from drawzoo.hub import shipped
-from drawzoo.manifest import CARD, FILES, PICTURES, TRAINING, manifest, pin, verify
+from drawzoo.manifest import CARD, FILES, PICTURES, SAMPLES, TRAINING, manifest, pin, verify
 from drawzoo.registry import registry
+from drawzoo.render.card import SCALE
+from drawzoo.render.grid import grid, png
 from drawzoo.training.record import read_record
 from drawzoo.weights import read_config, read_model
 from drawzoo.zoo import build, model_config
@@ -130,6 +134,17 @@ class TestModel:
         assert rows
         for row in rows:
             assert f"{bound.nats_mean:.2f} ± {bound.nats_stderr:.2f}" in row
+
+    def test_drawings_are_those_of_its_picture(self, name):
+        """64 of seed 0, as the grid of the card has them: no change of code may change them."""
+        images = drawzoo.load(name).sample(64, generator=torch.Generator().manual_seed(0))
+        now, shown = (
+            torch.from_numpy(np.array(Image.open(file).convert("L"))).float()
+            for file in (io.BytesIO(png(grid(images, SCALE))), shipped(name) / SAMPLES)
+        )
+        assert now.shape == shown.shape
+        # Another processor's products round otherwise, and drawing goes on from it.
+        assert (now - shown).abs().max() <= 3
 
     def test_samples_are_strokes_on_black(self, name):
         """Digits cover a fifth of the canvas, and most pixels are black or white."""

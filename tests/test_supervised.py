@@ -13,7 +13,7 @@ from drawzoo.zoo import build, model_config
 def model():
     torch.manual_seed(0)
     small = {"encoder.units": 16, "encoder.channels": [16, 4], "encoder.features": 8}
-    return build(override(model_config("model2-mnist"), {**small, "decoder": 16, "steps": 2}))
+    return build(override(model_config("model2-mnist"), {**small, "decoder.units": 16, "steps": 2}))
 
 
 def some(batch=5):
@@ -50,7 +50,7 @@ def test_loss_is_the_weighted_cross_entropy(model):
 
 def test_labels_and_the_bound_train_the_classifier(model):
     x, labels = some()
-    noise = torch.randn(2, 5, model.config.latent)
+    noise = torch.randn(2, 5, *model.latent.shape)
     terms = model(x, noise, labels)
     assert terms.auxiliary.shape == (5,)
     bound = (terms.reconstruction + terms.kl.sum(dim=0)).mean()
@@ -62,8 +62,8 @@ def test_labels_and_the_bound_train_the_classifier(model):
 def test_sampling_and_evaluation_need_no_labels(model):
     x, _ = some()
     model.eval()
-    assert model(x, torch.randn(2, 5, model.config.latent)).auxiliary is None
-    assert model.bound(x).shape == (5,)
+    assert model(x, torch.randn(2, 5, *model.latent.shape)).auxiliary is None
+    assert model.bound(x).nats.shape == (5,)
     assert model.sample(3).shape == (3, 1, 28, 28)
     assert model.reconstruct(x).images.shape == (2, 5, 1, 28, 28)
 

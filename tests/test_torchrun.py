@@ -47,7 +47,7 @@ def test_runs(line, model, data, tmp_path):
     for old, new in small.items():
         line = line.replace(old, new)
     if "-- train" in line:
-        line += " --max-steps 2 --set decoder=8 --set encoder.units=8 --set batch_size=8"
+        line += " --max-steps 2 --set decoder.units=8 --set encoder.units=8 --set batch_size=8"
     else:
         line = line.replace(" draw-mnist", f" {model}")
     result = subprocess.run(

@@ -17,7 +17,14 @@ from drawzoo.files import locked
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.weights import WEIGHTS
 
-TINY = ("dataset=synthetic", "steps=2", "latent=2", "decoder=8", "encoder.units=8", "batch_size=16")
+TINY = (
+    "dataset=synthetic",
+    "steps=2",
+    "latent.size=2",
+    "decoder.units=8",
+    "encoder.units=8",
+    "batch_size=16",
+)
 
 
 class TestCommand:
@@ -79,7 +86,7 @@ class TestCommand:
             ("learning_rate", "0.5"),
             ("max_steps", "5"),
             ("seed", "1"),
-            ("latent", "3"),
+            ("latent.size", "3"),
             ("encoder.units", "9"),
             ("optimizer", "adamw"),
         ],

@@ -220,12 +220,12 @@ class TestResult:
     def test_moving_average_is_what_is_used(self, trainer, tmp_path):
         decay, seen = 0.75, []
         run = trainer(ema_decay=decay, max_steps=4)
-        parameter = run.model.posterior.weight
+        parameter = run.model.latent.layer.weight
         run.run(report=lambda _: seen.append(parameter.detach().clone()))
         average = seen[0]
         for value in seen[1:]:
             average = decay * average + (1 - decay) * value
-        used = load_file(tmp_path / "run" / WEIGHTS)["posterior.weight"]
+        used = load_file(tmp_path / "run" / WEIGHTS)["latent.layer.weight"]
         torch.testing.assert_close(used, average)
         assert not torch.allclose(used, seen[-1])
 
@@ -379,7 +379,7 @@ class TestRefusals:
             lambda raw: b"not a checkpoint " * 100,
             lambda raw: raw.replace(b'\\"batch_size\\": 16', b'\\"batch_size\\": -1'),
             lambda raw: raw.replace(b'"step":"6"', b'"step":"x"'),
-            lambda raw: raw.replace(b"model/posterior.bias", b"model/posterior.bios"),
+            lambda raw: raw.replace(b"model/latent.layer.bias", b"model/posterior.bios"),
             lambda raw: raw.replace(b"optimizer/0.step", b"optimizer/x.step"),
             lambda raw: raw.replace(b'optimizer/0.exp_avg"', b'optimizer/0.exp_avh"'),
             lambda raw: with_tensor(raw, "optimizer/0.exp_avg", torch.zeros(3)),

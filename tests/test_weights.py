@@ -79,7 +79,7 @@ class TestRoundTrip:
 
     def test_by_name(self, folder, model):
         again = drawzoo.load(f"local-dir:{folder}")
-        assert torch.equal(again.posterior.weight, model.posterior.weight)
+        assert torch.equal(again.latent.layer.weight, model.latent.layer.weight)
 
     def test_two_files_and_no_other(self, folder):
         assert sorted(os.listdir(folder)) == [CONFIG, WEIGHTS]
@@ -137,13 +137,13 @@ class TestConfig:
             ({"steps": 0}, ["steps", "1"]),
             ({"steps": 10**12}, ["steps", "4096"]),
             ({"steps": 10**30}, ["steps"]),
-            ({"latent": -1}, ["latent"]),
-            ({"decoder": 10**12}, ["decoder"]),
+            ({"latent__config__size": -1}, ["latent", "size"]),
+            ({"decoder__config__units": 10**12}, ["decoder", "units"]),
             ({"image": [1, 28]}, ["image"]),
             ({"image": [1, 28, 10**9]}, ["image"]),
             ({"image": [1, 28, "28"]}, ["image"]),
-            ({"likelihood": "gauss"}, ["likelihood"]),
-            ({"format": 2}, ["format"]),
+            ({"likelihood": "gauss"}, ["likelihood", "object"]),
+            ({"format": 3}, ["format"]),
             ({"variant": "../draw"}, ["variant"]),
             ({"variant": "draw\n"}, ["variant"]),
             ({"reader": None}, ["reader"]),
@@ -176,11 +176,11 @@ class TestConfig:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"decoder": 65_536},
-            {"decoder": 65_536, "latent": 65_536, "encoder__config__units": 65_536},
+            {"decoder__config__units": 65_536},
+            {"decoder__config__units": 65_536, "encoder__config__units": 65_536},
             {"image": [65_536] * 3},
             {"image": [65_536] * 3, "writer": {"name": "whole"}},
-            {"image": [65_536] * 3, "writer": {"name": "whole"}, "decoder": 65_536},
+            {"image": [65_536] * 3, "writer": {"name": "whole"}, "decoder__config__units": 65_536},
             {"reader__config__size": 65_536},
             {
                 "encoder": {
@@ -255,7 +255,7 @@ class TestFiles:
             def __reduce__(self):
                 return os.mkdir, (str(trace),)
 
-        write({"posterior.weight": Trap()}, folder / WEIGHTS)
+        write({"latent.layer.weight": Trap()}, folder / WEIGHTS)
         refused(folder)
         assert not trace.exists()
 
@@ -277,9 +277,9 @@ class TestHalf:
 
     def test_single_tensors_of_another_precision_are_refused(self, half):
         tensors = load_file(half / WEIGHTS)
-        tensors["posterior.bias"] = tensors["posterior.bias"].float()
+        tensors["latent.layer.bias"] = tensors["latent.layer.bias"].float()
         save_file(tensors, half / WEIGHTS, {"format": "half"})
-        assert "posterior.bias is F32 [4], expected F16" in refused(half)
+        assert "latent.layer.bias is F32 [4], expected F16" in refused(half)
 
     def test_it_must_be_declared(self, half):
         save_file(load_file(half / WEIGHTS), half / WEIGHTS, {"format": "pt"})
@@ -290,25 +290,28 @@ class TestTensors:
     @pytest.mark.parametrize(
         "change, words",
         [
-            (lambda t: t.pop("posterior.bias"), ["lacks posterior.bias"]),
+            (lambda t: t.pop("latent.layer.bias"), ["lacks latent.layer.bias"]),
             (lambda t: t.update(extra=torch.zeros(1)), ["extra is not expected"]),
             (
-                lambda t: t.update({"posterior.bias": torch.zeros(5)}),
-                ["posterior.bias", "[5]", "[4]"],
+                lambda t: t.update({"latent.layer.bias": torch.zeros(5)}),
+                ["latent.layer.bias", "[5]", "[4]"],
             ),
             (
-                lambda t: t.update({"posterior.bias": torch.zeros(1, 4)}),
-                ["posterior.bias", "[1, 4]", "[4]"],
+                lambda t: t.update({"latent.layer.bias": torch.zeros(1, 4)}),
+                ["latent.layer.bias", "[1, 4]", "[4]"],
             ),
             (
-                lambda t: t.update({"posterior.bias": t["posterior.bias"].double()}),
-                ["posterior.bias", "F64", "F32"],
+                lambda t: t.update({"latent.layer.bias": t["latent.layer.bias"].double()}),
+                ["latent.layer.bias", "F64", "F32"],
             ),
             (
-                lambda t: t.update({"posterior.bias": torch.zeros(4, dtype=torch.int32)}),
-                ["posterior.bias", "I32", "F32"],
+                lambda t: t.update({"latent.layer.bias": torch.zeros(4, dtype=torch.int32)}),
+                ["latent.layer.bias", "I32", "F32"],
             ),
-            (lambda t: t["posterior.bias"].fill_(float("nan")), ["posterior.bias", "not finite"]),
+            (
+                lambda t: t["latent.layer.bias"].fill_(float("nan")),
+                ["latent.layer.bias", "not finite"],
+            ),
             (lambda t: t["initial_canvas"].view(-1)[3:4].fill_(float("inf")), ["not finite"]),
             (lambda t: t["initial_canvas"].view(-1)[3:4].fill_(float("-inf")), ["not finite"]),
         ],

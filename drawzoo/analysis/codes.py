@@ -2,7 +2,8 @@
 
 A file of codes is a safetensors file with
 
-- `z`, `mean` and `log_std`, float32 [T, N, Z], as `drawzoo.Codes` has them;
+- `z`, `mean` and `log_std`, float32 [T, N, Z] or of the shape of the model's codes, as
+  `drawzoo.Codes` has them;
 - of a split, `index`, int64 [N], the images' places in it, and `labels`, int64 [N], if it has any;
 - in the header, under `drawzoo`, a `CodesInfo` as JSON.
 
@@ -21,11 +22,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from drawzoo.config import Config, ModelConfig, decode
+from drawzoo.config import Config, decode
 from drawzoo.data.images import Images
+from drawzoo.draw import Draw
+from drawzoo.drawing import Codes
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.files import check_regular, write_atomic
-from drawzoo.model import Codes, Draw
 
 __all__ = ["CodesInfo", "encode_images", "read_z", "write_codes"]
 
@@ -88,7 +90,8 @@ def write_codes(path: Path, codes: Codes, labels: Tensor | None, info: CodesInfo
     Raises:
         OutputError: If it cannot be written.
     """
-    tensors, num = codes._asdict(), codes.z.shape[1]
+    num = codes.z.shape[1]
+    tensors = {"z": codes.z, "mean": codes.mean, "log_std": codes.log_std}
     if info.dataset is not None:
         tensors["index"] = torch.arange(num)
     if labels is not None:
@@ -98,7 +101,7 @@ def write_codes(path: Path, codes: Codes, labels: Tensor | None, info: CodesInfo
     write_atomic(path, save(tensors, {KEY: msgspec.json.encode(info).decode()}))
 
 
-def read_z(path: Path, config: ModelConfig) -> Tensor:
+def read_z(path: Path, model: Draw) -> Tensor:
     """The codes z [T, N, Z] in a file, checked before they are read.
 
     Raises:
@@ -109,7 +112,7 @@ def read_z(path: Path, config: ModelConfig) -> Tensor:
         if size > MAX_BYTES:
             raise DataError(f"{path}: {size:,} bytes are more than the {MAX_BYTES:,} that are read")
         with safe_open(path, framework="pt") as file:
-            _check(path, file, config)
+            _check(path, file, model)
             z: Tensor = file.get_tensor("z")
     except SafetensorError as error:
         raise DataError(
@@ -122,15 +125,15 @@ def read_z(path: Path, config: ModelConfig) -> Tensor:
     return z
 
 
-def _check(path: Path, file: Any, config: ModelConfig) -> None:
+def _check(path: Path, file: Any, model: Draw) -> None:
     if raw := (file.metadata() or {}).get(KEY):
         try:
             info = decode(raw.encode(), CodesInfo, f"{path}: header")
         except ConfigError as error:
             raise DataError(str(error)) from None
-        if info.model != config.name:
+        if info.model != model.name:
             raise DataError(
-                f"{path} holds codes of {info.model}, which mean nothing to {config.name}; "
+                f"{path} holds codes of {info.model}, which mean nothing to {model.name}; "
                 f"decode them with {info.model}"
             )
     if "z" not in file.keys():  # noqa: SIM118 - not a dictionary
@@ -139,8 +142,10 @@ def _check(path: Path, file: Any, config: ModelConfig) -> None:
     shape, kind = part.get_shape(), part.get_dtype()
     if kind not in ("F32", "F64"):
         raise DataError(f"{path}: z is {kind}, expected F32 or F64")
-    if len(shape) != 3 or 0 in shape or shape[2] != config.latent or shape[0] > MAX_STEPS:
+    own = tuple(shape[2:]) == model.latent.shape
+    if len(shape) < 3 or 0 in shape or not own or shape[0] > MAX_STEPS:
+        wanted = ", ".join(map(str, ("T", "N", *model.latent.shape)))
         raise DataError(
-            f"{path}: z is {shape}, but {config.name} takes [T, N, {config.latent}] "
+            f"{path}: z is {shape}, but {model.name} takes [{wanted}] "
             f"with T from 1 to {MAX_STEPS:,}"
         )

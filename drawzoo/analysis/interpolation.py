@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from drawzoo.draw import Draw
 from drawzoo.drawing import Drawing, join
-from drawzoo.model import Draw
 
 __all__ = ["METHODS", "interpolate", "linear", "spherical"]
 

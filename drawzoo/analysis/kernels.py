@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from drawzoo.draw import Draw
 from drawzoo.errors import ConfigError
-from drawzoo.model import Draw
 
 __all__ = ["Kernels", "first_kernels"]
 

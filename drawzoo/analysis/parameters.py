@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from drawzoo.config import ModelConfig, to_dict
+from drawzoo.config import COMPONENTS, ModelConfig, to_dict
+from drawzoo.draw import Draw
 from drawzoo.errors import ConfigError, nearest
 from drawzoo.evaluation.bound import BoundFigure
 from drawzoo.evaluation.protocol import read_figures
 from drawzoo.figures import find
 from drawzoo.hub import HUB, LOCAL
 from drawzoo.manifest import manifest
-from drawzoo.model import Draw
 
 __all__ = ["Part", "Versus", "bounds_versus", "parts"]
 
 
-ORDER = ("initial_canvas", "reader", "encoder", "posterior", "decoder", "writer")
+ORDER = ("initial_canvas", *COMPONENTS)
 """The parts of a model as a drawing goes through them."""
 
 

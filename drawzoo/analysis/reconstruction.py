@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from drawzoo.data.images import Images
-from drawzoo.drawing import Drawing
-from drawzoo.model import Bound, Codes, Draw
+from drawzoo.draw import Draw
+from drawzoo.drawing import Bound, Codes, Drawing
 
 __all__ = ["Reconstruction", "reconstructions"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drawzoo.analysis.codes import encode_images
 from drawzoo.data.images import Images
-from drawzoo.model import Draw, Posterior, gaussian_kl
+from drawzoo.draw import Draw
 
 __all__ = ["StepEffects", "step_effects", "step_variants"]
 
@@ -19,7 +19,7 @@ class StepEffects(NamedTuple):
     """The part that each step's code has, over many images."""
 
     nats: Tensor
-    """KL(Q_t ‖ P) of each step and image: what the code of the step says of it, [T, N]."""
+    """KL(Q_t ‖ P_t) of each step and image: what the code of the step says of it, [T, N]."""
     removed: Tensor
     """Mean absolute change of a pixel of the finished image when z_t becomes 0, [T, N]."""
     replaced: Tensor
@@ -39,7 +39,7 @@ def step_variants(model: Draw, z: Tensor, fresh: Tensor) -> Tensor:
     """
     rows = []
     for t in range(len(z)):
-        codes = z.repeat(1, fresh.shape[1], 1)
+        codes = z.expand(-1, fresh.shape[1], *z.shape[2:]).clone()
         codes[t] = fresh[t]
         rows.append(model.decode(codes).images[-1])
     return torch.stack(rows)
@@ -64,7 +64,7 @@ def step_effects(
     """
     codes = encode_images(model, images, num, seed=seed)
     like = model.initial_canvas
-    z, mean, log_std = (tensor.to(like) for tensor in codes)
+    z = codes.z.to(like)
     fresh = model.noise(num, len(z), torch.Generator().manual_seed(seed))
     finished = model.decode(z).images[-1]
     removed: list[Tensor] = []
@@ -75,5 +75,4 @@ def step_effects(
             changed[t] = other
             difference = model.decode(changed).images[-1] - finished
             changes.append(difference.abs().flatten(1).mean(dim=1))
-    nats = torch.stack([gaussian_kl(Posterior(*q)) for q in zip(mean, log_std, strict=True)])
-    return StepEffects(nats, torch.stack(removed), torch.stack(replaced))
+    return StepEffects(codes.kl.to(like), torch.stack(removed), torch.stack(replaced))

@@ -36,9 +36,12 @@ def _changes(axis: str, value: int, config: ModelConfig) -> dict[str, Any]:
     if axis == "pixels":
         return {"image": [config.image[0], value, value]}
     if axis == "units":
-        # An encoder without units of its own keeps its size.
-        own = {"encoder.units": value} if "units" in config.encoder.config else {}
-        return {"decoder": value, **own}
+        # What has no units keeps its size.
+        return {
+            f"{kind}.units": value
+            for kind in ("encoder", "decoder")
+            if "units" in getattr(config, kind).config
+        }
     return {}
 
 

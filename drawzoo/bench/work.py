@@ -16,7 +16,7 @@ from drawzoo.bench.measure import alternate, peak_memory_mb, processor
 from drawzoo.compilation import compile_sampling
 from drawzoo.config import ModelConfig
 from drawzoo.data.images import Images
-from drawzoo.model import Draw
+from drawzoo.draw import Draw
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.loop import Trainer
 from drawzoo.zoo import build

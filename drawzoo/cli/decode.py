@@ -44,11 +44,11 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     import torch
 
     from drawzoo.analysis.codes import read_z
-    from drawzoo.model import CHUNK
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.grid import grid, png, roomy_scale
+    from drawzoo.sampling import CHUNK
 
-    z = read_z(codes, loaded.config)[:, :num]
+    z = read_z(codes, loaded)[:, :num]
     if z.shape[1] > MAX_NUM:
         raise DataError(
             f"{codes} holds {z.shape[1]:,} codes, too many for one picture; "

@@ -73,5 +73,6 @@ def command(
         seed=seed,
     )
     write_codes(out, codes, chosen.labels, info)
-    steps, _, latent = codes.z.shape
-    click.echo(f"codes of {count:,} images, {steps} steps of {latent}, in {out}", err=True)
+    steps, _, *shape = codes.z.shape
+    size = "×".join(map(str, shape))
+    click.echo(f"codes of {count:,} images, {steps} steps of {size}, in {out}", err=True)

@@ -13,7 +13,7 @@ from drawzoo.hub import HUB, locate, preview
 from drawzoo.manifest import USED
 
 if TYPE_CHECKING:
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["load_model", "load_models", "model_folder"]
 

@@ -90,7 +90,7 @@ def command(
     rows = [
         {
             "image": image,
-            "nats": result.bound.item(),
+            "nats": result.bound.nats.item(),
             "kl": result.bound.kl.sum().item(),
             "reconstruction": result.bound.reconstruction.item(),
             "kl_steps": result.bound.kl[:, 0].tolist(),

@@ -12,7 +12,7 @@ from drawzoo.cli.options import data_option
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["Source", "images_argument", "source_options"]
 

@@ -12,7 +12,7 @@ from drawzoo.figures import Figure
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.distributed import World
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["Accuracy", "AccuracyFigure"]
 
@@ -40,9 +40,7 @@ class Accuracy(Protocol):
     columns = ("accuracy",)
 
     def applies(self, model: Draw) -> bool:
-        from drawzoo.components import Encoder
-
-        return type(model.encoder).classify is not Encoder.classify
+        return model.encoder.classifies
 
     def measure(
         self,

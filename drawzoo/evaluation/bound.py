@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from drawzoo.data.images import Images
     from drawzoo.distributed import World
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["Bound", "BoundFigure", "bound_parts"]
 
@@ -39,6 +39,9 @@ class Bound(Protocol):
     figure = BoundFigure
     title = "nats per image, lower is better"
     columns = ("nats", "KL", "reconstruction")
+
+    def applies(self, model: Draw) -> bool:
+        return model.likelihood.is_bound
 
     def measure(
         self,
@@ -119,10 +122,10 @@ def bound_parts(
         x = images.batch(index, generator)
         if first // BATCH % world.size != world.rank:
             # What the batch would draw is drawn, so that the next one's is the same as in one.
-            model.noise(len(x), model.config.steps, generator)
+            model.noise(len(x), model.steps, generator)
             continue
         bound = model.bound(x, generator=generator)
         parts[:, index] = torch.stack(
-            [bound.as_subclass(torch.Tensor), bound.kl.sum(dim=0), bound.reconstruction]
+            [bound.nats, bound.kl.sum(dim=0), bound.reconstruction]
         ).double()
     return world.sum(parts).cpu()

@@ -18,7 +18,7 @@ from drawzoo.figures import Figure, plus_minus
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.distributed import World
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["PAIRS", "Generated", "GeneratedFigure"]
 
@@ -69,7 +69,7 @@ class Generated(Protocol):
         import torch
 
         from drawzoo.evaluation.common import moments
-        from drawzoo.model import CHUNK
+        from drawzoo.sampling import CHUNK
 
         samples, pixels = (torch.Generator().manual_seed(seed) for _ in range(2))
         total, parts = len(images.pixels), []

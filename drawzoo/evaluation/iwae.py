@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from drawzoo.data.images import Images
     from drawzoo.distributed import World
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["ImportanceWeighted", "IwaeFigure"]
 
@@ -62,6 +62,9 @@ class ImportanceWeighted(Protocol):
     title = "nats per image, lower is better"
     columns = ("k", "nats", "bound on the same images")
     settings = {"k": 100}
+
+    def applies(self, model: Draw) -> bool:
+        return model.likelihood.is_bound
 
     def measure(
         self,
@@ -179,7 +182,7 @@ def _noise(model: Draw, samples: int, generators: list[torch.Generator]) -> Tens
 
     # torch's stream of normal numbers depends on how many are asked for at once.
     blocks = [
-        torch.stack([model.noise(BLOCK, model.config.steps, g) for g in generators], dim=2)
+        torch.stack([model.noise(BLOCK, model.steps, g) for g in generators], dim=2)
         for _ in range(0, samples, BLOCK)
     ]
     return torch.cat(blocks, dim=1)[:, :samples]

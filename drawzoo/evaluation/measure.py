@@ -8,10 +8,10 @@ from typing import Any
 
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.distributed import ALONE, World
+from drawzoo.draw import Draw
 from drawzoo.errors import ConfigError, UnknownNameError
 from drawzoo.evaluation.protocol import Progress, find_protocol, protocols
 from drawzoo.figures import Figure
-from drawzoo.model import Draw
 from drawzoo.registry import registry
 
 __all__ = ["applicable", "evaluate", "measure", "measure_again", "measure_for_card"]

@@ -19,7 +19,7 @@ from drawzoo.registry import registry
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.distributed import World
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["Metric", "Progress", "Protocol", "find_protocol", "protocols", "read_figures"]
 

@@ -13,7 +13,7 @@ from drawzoo.markdown import table
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.distributed import World
-    from drawzoo.model import Draw
+    from drawzoo.draw import Draw
 
 __all__ = ["LEAST", "Quality", "QualityFigure"]
 
@@ -79,9 +79,9 @@ class Quality(Protocol):
         import torch
 
         from drawzoo.evaluation.common import moments
-        from drawzoo.model import CHUNK
         from drawzoo.quality.classifier import DIGITS, IMAGE, SHA256, classifier
         from drawzoo.quality.frechet import bootstrap_stderr, frechet_distance
+        from drawzoo.sampling import CHUNK
 
         if dataset not in DIGITS or model.config.image != IMAGE:
             raise ConfigError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from matplotlib.figure import Figure
 
+from drawzoo.draw import Draw
 from drawzoo.drawing import Drawing
 from drawzoo.manifest import CURVE, DRAWING, SAMPLES
-from drawzoo.model import Draw
 from drawzoo.render.animation import gif
 from drawzoo.render.grid import grid, png
 from drawzoo.render.plots import DPI, finish

@@ -47,7 +47,7 @@ def reconstruction_sheet(
     sheet = Sheet(
         torch.stack(rows).numpy(),
         rows=[
-            f"{_short(name)}\n{r.bound.item():.1f} nats"
+            f"{_short(name)}\n{r.bound.nats.item():.1f} nats"
             for name, r in zip(names, results, strict=True)
         ],
         columns=["input", *(f"step {t + 1}" for t in steps)],

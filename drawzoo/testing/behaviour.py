@@ -152,7 +152,8 @@ def uses(bench: Bench) -> None:
         if _shapes(bench, field) != _shapes(bench) and not depends(name):
             bench.fail(
                 f"ignores {_its(name)}",
-                f"its weights grow with sizes.{field}, but {name} changes nothing",
+                f"its weights grow with sizes.{field.removesuffix('_shape')}, but {name} changes "
+                "nothing",
                 do,
             )
     if fault := bench.kind.sees(depends):
@@ -163,7 +164,8 @@ def _shapes(bench: Bench, larger: str | None = None) -> list[tuple[int, ...]]:
     """The shapes of all tensors; optionally for one more feature in a field of `Sizes`."""
     sizes = bench.sizes
     if larger:
-        sizes = msgspec.structs.replace(sizes, **{larger: getattr(sizes, larger) + 1})
+        first, *others = getattr(sizes, larger)
+        sizes = msgspec.structs.replace(sizes, **{larger: (first + 1, *others)})
     with bench.blame("cannot be built for other sizes", "use sizes", repr(sizes)), seeded(0):
         return [tuple(t.shape) for t in bench.component(bench.config, sizes).state_dict().values()]
 

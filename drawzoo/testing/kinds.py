@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-from drawzoo.components import Component, Encoder, Reader, Sizes, Window, Writer
+from drawzoo.components import Component, Encoder, Reader, Sizes, Window, Writer, out_shape
 from drawzoo.testing.fault import Fault
 
 __all__ = ["BATCH", "ENCODER", "KINDS", "READER", "WRITER", "Inputs", "Kind"]
@@ -37,7 +37,7 @@ class Kind:
 
     def sizes(self, image: tuple[int, int, int]) -> Sizes:
         """The sizes that the kit builds a component for."""
-        return Sizes(image=image, decoder=DECODER, glimpse=GLIMPSE)
+        return Sizes(image=image, decoder_shape=(DECODER,), glimpse_shape=(GLIMPSE,))
 
     def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
         """Random inputs, float32."""
@@ -45,7 +45,7 @@ class Kind:
 
     def shape(self, component: Any, sizes: Sizes) -> tuple[int, ...]:
         """The shape of the output, without the batch."""
-        return (component.out_features,)
+        return out_shape(component) or (getattr(component, "out_features", None),)  # type: ignore[return-value]
 
     def run(self, component: Any, inputs: Inputs) -> Tensor:
         """The output; nothing is checked here, as it is compiled, too."""
@@ -66,14 +66,14 @@ class Kind:
 
 class _EncoderKind(Kind):
     name, base = "encoder", Encoder
-    sized = {"glimpse": "glimpse", "h_dec": "decoder"}  # noqa: RUF012
+    sized = {"glimpse": "glimpse_shape", "h_dec": "decoder_shape"}  # noqa: RUF012
     steps = 2
 
     def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
         return {
             "x": torch.rand(BATCH, *sizes.image, generator=generator),
-            "glimpse": torch.randn(BATCH, sizes.glimpse, generator=generator),
-            "h_dec": torch.randn(BATCH, sizes.decoder, generator=generator),
+            "glimpse": torch.randn(BATCH, *sizes.glimpse_shape, generator=generator),
+            "h_dec": torch.randn(BATCH, *sizes.decoder_shape, generator=generator),
         }
 
     def run(self, component: Encoder, inputs: Inputs) -> Tensor:
@@ -120,11 +120,11 @@ class _EncoderKind(Kind):
 
 class _ReaderKind(Kind):
     name, base = "reader", Reader
-    sized = {"h_dec": "decoder"}  # noqa: RUF012
+    sized = {"h_dec": "decoder_shape"}  # noqa: RUF012
 
     def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
         x, guess = torch.rand(2, BATCH, *sizes.image, generator=generator)
-        h_dec = torch.randn(BATCH, sizes.decoder, generator=generator)
+        h_dec = torch.randn(BATCH, *sizes.decoder_shape, generator=generator)
         return {"x": x, "error": x - guess, "h_dec": h_dec}
 
     def run(self, component: Reader, inputs: Inputs) -> Tensor:
@@ -146,10 +146,10 @@ class _WriterKind(Kind):
     sized: ClassVar[dict[str, str]] = {}
 
     def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
-        return {"h_dec": torch.randn(BATCH, sizes.decoder, generator=generator)}
+        return {"h_dec": torch.randn(BATCH, *sizes.decoder_shape, generator=generator)}
 
     def shape(self, component: Writer, sizes: Sizes) -> tuple[int, ...]:
-        return sizes.image
+        return sizes.canvas
 
     def run(self, component: Writer, inputs: Inputs) -> Tensor:
         patch: Tensor = component(inputs["h_dec"])[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from drawzoo.components import Component, Sizes
-from drawzoo.model import Draw
+from drawzoo.components import Component, Sizes, out_shape
+from drawzoo.draw import Draw
 from drawzoo.testing import behaviour, learning, modes
 from drawzoo.testing.bench import Bench
 from drawzoo.testing.kinds import KINDS, Kind
@@ -51,7 +51,13 @@ def check_parts(model: Draw) -> None:
         Fault: At the first check that fails.
     """
     config = model.config
-    sizes = Sizes(image=config.image, decoder=config.decoder, glimpse=model.reader.out_features)
+    sizes = Sizes(
+        image=config.image,
+        canvas=model.likelihood.canvas_shape,
+        latent_shape=model.latent.shape,
+        decoder_shape=out_shape(model.decoder) or (),
+        glimpse_shape=out_shape(model.reader) or (),
+    )
     for kind in KINDS:
         part = getattr(config, kind.name)
         component = type(getattr(model, kind.name))

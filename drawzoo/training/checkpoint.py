@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from drawzoo import format1
 from drawzoo.config import decode, encode, to_dict
 from drawzoo.errors import ConfigError, TrainingError
 from drawzoo.files import check_regular, write_atomic
@@ -84,6 +85,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
                 part, _, name = key.partition("/")
                 parts[part][name] = file.get_tensor(key)
+        for part in ("model", "average"):
+            names = format1.tensor_names(parts[part])
+            parts[part] = {names[name]: tensor for name, tensor in parts[part].items()}
         config = decode(metadata["config"].encode(), RunConfig, str(path))
         if (step := int(metadata["step"])) < 0:
             raise ValueError(f"step {step}")

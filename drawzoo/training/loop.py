@@ -255,6 +255,18 @@ class Trainer:
             raise PluginError(
                 f"{str(fault).splitlines()[0]} (drawzoo.testing shows an example)"
             ) from fault
+        model = self.model.eval()
+        x, noise = torch.zeros(2, *model.config.image), torch.zeros(2, *model.latent.shape)
+        try:
+            with torch.no_grad():
+                model(x, noise[None])
+                model.paint(noise[None])
+        except Exception as error:
+            raise PluginError(
+                f"a component of {model.config.name} fails on images of shape {list(x.shape)}: "
+                f"{type(error).__name__}: {error} (DRAWZOO_DEBUG=1 shows where)"
+            ) from error
+        model.train()
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns its loss, bound, KL and gradient norm."""

@@ -18,7 +18,7 @@ class DeconvWriter(drawzoo.Writer):
 
     def __init__(self, config: DeconvConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
-        self.deconv = DeconvImage(sizes.decoder, config.channels, sizes.image)
+        self.deconv = DeconvImage(sizes.decoder, config.channels, sizes.canvas)
 
     def forward(self, h_dec: Tensor) -> tuple[Tensor, None]:
         return self.deconv(h_dec), None

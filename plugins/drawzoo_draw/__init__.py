@@ -1,4 +1,4 @@
-"""DRAW as in the paper: LSTM encoder, attentive and whole-image read and write."""
+"""DRAW as in the paper: its six components, with and without attention."""
 
 from __future__ import annotations
 
@@ -48,6 +48,36 @@ def register_writers(register: Registrar) -> None:
         summary="an N × N patch through a window",
     )
     register("whole", f"{at}:WholeWriter", config="drawzoo:Config", summary="the whole canvas")
+
+
+@hookimpl
+def register_latents(register: Registrar) -> None:
+    register(
+        "gaussian",
+        "drawzoo_draw.latent:GaussianLatent",
+        config="drawzoo_draw.settings:GaussianConfig",
+        summary="the paper's: a diagonal Gaussian, its prior the standard normal",
+    )
+
+
+@hookimpl
+def register_decoders(register: Registrar) -> None:
+    register(
+        "lstm",
+        "drawzoo_draw.decoder:LSTMDecoder",
+        config="drawzoo_draw.settings:LSTMConfig",
+        summary="the paper's decoder",
+    )
+
+
+@hookimpl
+def register_likelihoods(register: Registrar) -> None:
+    register(
+        "bernoulli",
+        "drawzoo_draw.likelihood:Bernoulli",
+        config="drawzoo:Config",
+        summary="binary pixels",
+    )
 
 
 @hookimpl

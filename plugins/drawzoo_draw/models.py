@@ -22,8 +22,8 @@ DRAW_BINARIZED_MNIST = ModelConfig(
     variant="draw",
     dataset="binarized-mnist",
     steps=32,
-    latent=100,
     reader=ComponentConfig(name="attention", config={"size": 2}),
     encoder=ComponentConfig(name="lstm", config={"units": 256}),
+    latent=ComponentConfig(name="gaussian", config={"size": 100}),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drawzoo import Config, Size
 
-__all__ = ["AttentionConfig", "LSTMConfig"]
+__all__ = ["AttentionConfig", "GaussianConfig", "LSTMConfig"]
 
 
 class AttentionConfig(Config, frozen=True):
@@ -14,6 +14,12 @@ class AttentionConfig(Config, frozen=True):
 
 
 class LSTMConfig(Config, frozen=True):
-    """Of an encoder that is an LSTM."""
+    """Of an encoder or a decoder that is an LSTM."""
 
     units: Size = 256
+
+
+class GaussianConfig(Config, frozen=True):
+    """Of a latent code: its number of dimensions."""
+
+    size: Size = 32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -19,7 +21,7 @@ class AttentiveWriter(drawzoo.Writer):
 
     def __init__(self, config: AttentionConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
-        channels, self.height, self.width = sizes.image
+        channels, self.height, self.width = sizes.canvas
         self.window = WindowNet(sizes.decoder, config.size, self.height, self.width)
         self.patch = nn.Linear(sizes.decoder, channels * config.size**2)
         self.shape = (channels, config.size, config.size)
@@ -40,8 +42,8 @@ class WholeWriter(drawzoo.Writer):
 
     def __init__(self, config: drawzoo.Config, sizes: drawzoo.Sizes) -> None:
         super().__init__()
-        self.shape = sizes.image
-        self.canvas = nn.Linear(sizes.decoder, sizes.image[0] * sizes.image[1] * sizes.image[2])
+        self.shape = sizes.canvas
+        self.canvas = nn.Linear(sizes.decoder, math.prod(sizes.canvas))
 
     def forward(self, h_dec: Tensor) -> tuple[Tensor, None]:
         return self.canvas(h_dec).unflatten(1, self.shape), None

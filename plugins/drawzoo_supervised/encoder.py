@@ -37,6 +37,7 @@ class SupervisedEncoder(drawzoo.Encoder):
 
     needs_labels = True
     matrix_blocks: ClassVar[dict[str, int]] = {"drive.weight": 4}
+    classifies = True
 
     Config = SupervisedConfig
 

@@ -1,0 +1,61 @@
+"""Files of format 1, read as files of format 2. Free of torch.
+
+In format 1 the decoder, the latent code and the likelihood were no components: `config.json` had
+two numbers and a name for them, and their tensors were the engine's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["config", "tensor_names"]
+
+_PREFIXES = {"posterior.": "latent.layer.", "decoder.": "decoder.lstm."}
+_MARK = "posterior.weight"
+"""Every model of format 1 has this tensor, and none of format 2."""
+
+
+def config(data: Any) -> Any:
+    """The data of a model's configuration, or of a run with one, in format 2.
+
+    Whatever is not of format 1 is unchanged.
+
+    Example:
+        >>> config({"variant": "x", "latent": 3, "format": 1})["latent"]
+        {'name': 'gaussian', 'plugin': 'drawzoo', 'config': {'size': 3}}
+    """
+    if not isinstance(data, dict):
+        return data
+    if "model" in data:
+        return data | {"model": config(data["model"])}
+    if data.get("format") != 1:
+        return data
+    return data | {
+        "latent": _part("gaussian", size=data.get("latent", 32)),
+        "decoder": _part("lstm", units=data.get("decoder", 256)),
+        "likelihood": _part(data.get("likelihood", "bernoulli")),
+        "format": 2,
+    }
+
+
+def _part(name: Any, **settings: Any) -> dict[str, Any]:
+    return {"name": name, "plugin": "drawzoo", "config": settings}
+
+
+def tensor_names(names: Iterable[str]) -> dict[str, str]:
+    """The name in format 2 of each of a file's tensors.
+
+    Example:
+        >>> tensor_names(["posterior.weight", "decoder.initial"])["decoder.initial"]
+        'decoder.lstm.initial'
+    """
+    names = list(names)
+    return {name: _renamed(name) if _MARK in names else name for name in names}
+
+
+def _renamed(name: str) -> str:
+    for old, new in _PREFIXES.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
