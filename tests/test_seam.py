@@ -1,0 +1,451 @@
+"""The six components as a stranger writes them, with public names alone.
+
+A GRU decoder; a learned prior; a likelihood of 256 grey levels with a scale for each pixel; and
+convolutional DRAW (Gregor et al., 2016), whose codes are maps and whose decoder sees the canvas.
+"""
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import logsigmoid
+
+import drawzoo
+from drawzoo.config import override
+from drawzoo.data.images import Images
+from drawzoo.evaluation.measure import evaluate
+from drawzoo.plugins import installed
+from drawzoo.training.checkpoint import read_checkpoint
+from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.training.loop import Trainer
+from drawzoo.weights import WEIGHTS
+
+
+class UnitsConfig(drawzoo.Config, frozen=True):
+    units: drawzoo.Size = 6
+
+
+class GRUDecoder(drawzoo.Decoder):
+    Config = UnitsConfig
+    closed = True
+
+    def __init__(self, config, sizes):
+        super().__init__()
+        self.out_features = config.units
+        self.cell = nn.GRUCell(sizes.latent, config.units)
+        self.initial = nn.Parameter(torch.zeros(config.units))
+
+    def initial_state(self, batch):
+        return (self.initial.expand(batch, -1),)
+
+    def forward(self, z, state, canvas):
+        h = self.cell(z, state[0])
+        return h, (h,)
+
+
+class LearnedPrior(drawzoo.Latent):
+    class Config(drawzoo.Config, frozen=True):
+        size: drawzoo.Size = 3
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.q = nn.Linear(sizes.encoder, 2 * config.size)
+        self.p = nn.Linear(sizes.decoder, 2 * config.size)
+
+    @classmethod
+    def shape_of(cls, config, sizes):
+        return (config.size,)
+
+    def posterior(self, h_enc):
+        return drawzoo.Gaussian(*self.q(h_enc).chunk(2, dim=1))
+
+    def prior(self, h_dec):
+        return drawzoo.Gaussian(*self.p(h_dec).chunk(2, dim=1))
+
+
+class Logistic(drawzoo.Likelihood):
+    """256 levels under a logistic distribution: the canvas has a mean and a scale each."""
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        channels, height, width = sizes.image
+        self.canvas_shape = (2 * channels, height, width)
+        self.log_scale = nn.Parameter(torch.tensor(-2.0))
+
+    def mean(self, canvas):
+        return canvas.chunk(2, dim=1)[0].sigmoid()
+
+    def nats(self, canvas, x):
+        log_scale = (self.log_scale + canvas.chunk(2, dim=1)[1]).clamp_min(-7)
+        centre = (x - self.mean(canvas)) * (-log_scale).exp()
+        half = 0.5 / 255 * (-log_scale).exp()
+        upper, lower = centre + half, centre - half
+        # σ(b) − σ(a) = σ(b) σ(−a) (1 − e^(a − b)); all below is the share of 0, all above of 255.
+        inside = logsigmoid(upper) + logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half))
+        log_p = torch.where(x == 0, logsigmoid(upper), inside)
+        return -torch.where(x == 1, logsigmoid(-lower), log_p).flatten(1).sum(dim=1)
+
+    def canvas(self, mean):
+        return torch.cat([torch.logit(mean, eps=1e-3), torch.zeros_like(mean)], dim=1)
+
+    def check(self, x):
+        if not torch.allclose(255 * x, (255 * x).round(), atol=1e-3):
+            raise drawzoo.DrawzooError("no levels of 256")
+
+
+class MapsConfig(drawzoo.Config, frozen=True):
+    maps: drawzoo.Size = 3
+
+
+class ConvLSTM(nn.Module):
+    def __init__(self, inputs, maps):
+        super().__init__()
+        self.gates = nn.Conv2d(inputs + maps, 4 * maps, 3, padding=1)
+        self.initial = nn.Parameter(torch.zeros(2, maps, 1, 1))
+
+    def initial_state(self, batch, height, width):
+        return tuple(s.expand(batch, -1, height, width) for s in self.initial)
+
+    def forward(self, state, *inputs):
+        h, c = state
+        i, f, g, o = self.gates(torch.cat([*inputs, h], dim=1)).chunk(4, dim=1)
+        c = (f + 1).sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+
+class MapReader(drawzoo.Reader):
+    Config = MapsConfig
+
+    def __init__(self, config, sizes):
+        super().__init__()
+        channels, height, width = sizes.image
+        self.out_shape = (config.maps, height // 2, width // 2)
+        self.conv = nn.Conv2d(2 * channels, config.maps, 4, stride=2, padding=1)
+
+    def forward(self, x, error, h_dec):
+        return self.conv(torch.cat([x, error], dim=1)), None
+
+
+class MapEncoder(drawzoo.Encoder):
+    """Its context is a dictionary, as `prepare` may return."""
+
+    Config = MapsConfig
+
+    def __init__(self, config, sizes):
+        super().__init__()
+        inputs, self.height, self.width = sizes.glimpse_shape
+        self.out_shape = (config.maps, self.height, self.width)
+        self.look = nn.Conv2d(sizes.image[0], 2, 4, stride=2, padding=1)
+        self.lstm = ConvLSTM(inputs + sizes.decoder_shape[0] + 2, config.maps)
+
+    def prepare(self, x):
+        return {"seen": self.look(x)}
+
+    def initial_state(self, batch):
+        return self.lstm.initial_state(batch, self.height, self.width)
+
+    def forward(self, glimpse, h_dec, state, context):
+        state = self.lstm(state, glimpse, h_dec, context["seen"])
+        return state[0], state
+
+
+class MapLatent(drawzoo.Latent):
+    Config = MapsConfig
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.q = nn.Conv2d(sizes.encoder_shape[0], 2 * config.maps, 3, padding=1)
+        self.p = nn.Conv2d(sizes.decoder_shape[0], 2 * config.maps, 3, padding=1)
+
+    @classmethod
+    def shape_of(cls, config, sizes):
+        return (config.maps, sizes.canvas[1] // 2, sizes.canvas[2] // 2)
+
+    def posterior(self, h_enc):
+        return drawzoo.Gaussian(*self.q(h_enc).chunk(2, dim=1))
+
+    def prior(self, h_dec):
+        return drawzoo.Gaussian(*self.p(h_dec).chunk(2, dim=1))
+
+
+class MapDecoder(drawzoo.Decoder):
+    Config = MapsConfig
+
+    def __init__(self, config, sizes):
+        super().__init__()
+        inputs, self.height, self.width = sizes.latent_shape
+        self.out_shape = (config.maps, self.height, self.width)
+        self.look = nn.Conv2d(sizes.canvas[0], 2, 4, stride=2, padding=1)
+        self.lstm = ConvLSTM(inputs + 2, config.maps)
+
+    def initial_state(self, batch):
+        return self.lstm.initial_state(batch, self.height, self.width)
+
+    def forward(self, z, state, canvas):
+        state = self.lstm(state, z, self.look(canvas))
+        return state[0], state
+
+
+class MapWriter(drawzoo.Writer):
+    def __init__(self, config, sizes):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(sizes.decoder_shape[0], sizes.canvas[0], 4, 2, padding=1)
+
+    def forward(self, h_dec):
+        return self.up(h_dec), None
+
+
+class Plugin:
+    @drawzoo.hookimpl
+    def register_readers(self, register):
+        register("maps", MapReader)
+
+    @drawzoo.hookimpl
+    def register_encoders(self, register):
+        register("maps", MapEncoder)
+
+    @drawzoo.hookimpl
+    def register_latents(self, register):
+        register("maps", MapLatent)
+        register("learned", LearnedPrior)
+
+    @drawzoo.hookimpl
+    def register_decoders(self, register):
+        register("maps", MapDecoder)
+        register("gru", GRUDecoder)
+
+    @drawzoo.hookimpl
+    def register_writers(self, register):
+        register("maps", MapWriter)
+
+    @drawzoo.hookimpl
+    def register_likelihoods(self, register):
+        register("logistic", Logistic)
+
+
+CASES = {
+    "a GRU decoder": {"decoder": "gru"},
+    "a learned prior": {"latent": "learned"},
+    "256 levels": {"likelihood": "logistic"},
+    "convolutional DRAW": {
+        **dict.fromkeys(("reader", "encoder", "latent", "decoder", "writer"), "maps"),
+        "likelihood": "logistic",
+        "image": (3, 32, 32),
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    installed.cache_clear()
+    installed().add(Plugin(), "stranger", "stranger")
+    yield
+    installed.cache_clear()
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(params=CASES.values(), ids=list(CASES))
+def config(request, tiny):
+    changes = {k if k == "image" else f"{k}.name": v for k, v in request.param.items()}
+    return override(tiny(steps=3), changes)
+
+
+@pytest.fixture
+def model(config):
+    """In float64, no parameter zero."""
+    model = drawzoo.build(config).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=seeded()))
+    return model.eval()
+
+
+def images(config, num=20):
+    shape = (num, *config.image)
+    pixels = torch.randint(256, shape, dtype=torch.uint8, generator=seeded(1))
+    if config.likelihood.name == "bernoulli":
+        pixels = 255 * (pixels > 127).to(torch.uint8)
+    return Images(pixels, None, binarize=False)
+
+
+def some(model, num=3):
+    return images(model.config, num).pixels.double() / 255
+
+
+def test_trained_saved_loaded_and_evaluated(config, tmp_path):
+    data = images(config)
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    run = RunConfig(config, TrainingConfig(max_steps=6, epochs=9, batch_size=10))
+    for folder in (whole, halves):
+        folder.mkdir()
+    records = []
+    Trainer(run, data, whole).run(report=records.append)
+    assert all(torch.tensor(record["loss"]).isfinite() for record in records if "loss" in record)
+    first = Trainer(run, data, halves)
+    first.run(stop=lambda: first.step == 3)
+    Trainer(run, data, halves, read_checkpoint(halves)).run()
+    assert (whole / WEIGHTS).read_bytes() == (halves / WEIGHTS).read_bytes()
+
+    model = drawzoo.load(f"local-dir:{whole}")
+    where = {"dataset": "mine", "split": "test"}
+    bound = evaluate(model, "bound", data, **where)
+    assert bound.nats_mean == pytest.approx(bound.kl + bound.reconstruction, abs=1e-3)
+    tight = evaluate(model, "iwae", data, k=20, **where)
+    assert tight.nats_mean < tight.bound_mean
+    assert model.sample(3, generator=seeded()).shape == (3, *config.image)
+
+
+def test_kl_is_that_of_torch(model):
+    x, noise = some(model), model.noise(3, 3, seeded())
+    steps = list(model.inference(x, model.encoder.prepare(x), noise))
+    kl = model(x, noise).kl
+    for t, step in enumerate(steps):
+        q = Normal(step.posterior.mean, step.posterior.log_std.exp())
+        p = Normal(torch.zeros_like(q.mean), 1.0)
+        if step.prior is not None:
+            p = Normal(step.prior.mean, step.prior.log_std.exp())
+        expected = kl_divergence(q, p).flatten(1).sum(dim=1)
+        torch.testing.assert_close(kl[t], expected, rtol=1e-10, atol=1e-10)
+        z = step.posterior.at(noise[t])
+        ratio = (p.log_prob(z) - q.log_prob(z)).flatten(1).sum(dim=1)
+        found = step.posterior.log_ratio(noise[t], step.prior)
+        torch.testing.assert_close(found, ratio, rtol=1e-10, atol=1e-10)
+
+
+def test_importance_weights_are_those_of_the_steps(model):
+    x, noise = some(model), model.noise(6, 3, seeded())
+    weights = model.log_weights(x, noise.unflatten(1, (2, 3)))
+    for j in range(2):
+        part = noise[:, 3 * j : 3 * j + 3]
+        steps = list(model.inference(x, model.encoder.prepare(x), part))
+        expected = -model.likelihood.nats(steps[-1].state.canvas, x)
+        for step, noise_t in zip(steps, part, strict=True):
+            expected = expected + step.posterior.log_ratio(noise_t, step.prior)
+        torch.testing.assert_close(weights[j], expected.detach(), rtol=1e-10, atol=1e-10)
+
+
+def test_gradients_reach_every_parameter(model):
+    model.loss(some(model), generator=seeded()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), name
+
+
+def test_one_graph(model):
+    torch.compiler.reset()
+    x, noise = some(model), model.noise(3, 3, seeded())
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    for found, expected in zip(compiled(x, noise)[:2], model(x, noise)[:2], strict=True):
+        torch.testing.assert_close(found, expected)
+    with torch.no_grad():
+        paint = torch.compile(model.paint, backend="eager", fullgraph=True)
+        torch.testing.assert_close(paint(noise), model.paint(noise))
+
+
+def test_drawing_step_by_step_ends_with_the_sample(model):
+    drawing = model.draw(4, generator=seeded())
+    torch.testing.assert_close(model.sample(4, generator=seeded()), drawing.images[-1])
+    z = model.prior(4, generator=seeded())
+    assert z.shape == (3, 4, *model.latent.shape)
+    assert torch.equal(model.decode(z).canvases, drawing.canvases)
+    assert torch.equal(model.draw(4, steps=2, generator=seeded()).canvases, drawing.canvases[:2])
+
+
+def test_codes_draw_the_image_again(model):
+    x = some(model)
+    drawing, codes = (f(x, generator=seeded()) for f in (model.reconstruct, model.encode))
+    assert torch.equal(model.decode(codes.z).canvases, drawing.canvases)
+    assert torch.equal(codes.kl, model.bound(x, generator=seeded()).kl)
+
+
+def test_a_learned_prior_is_sampled_from(tiny):
+    """Codes of the prior have the prior's mean and standard deviation at the first step."""
+    model = drawzoo.build(override(tiny(), {"latent.name": "learned"})).double()
+    with torch.no_grad():
+        model.latent.p.bias.copy_(torch.tensor([3.0, -2, 0, -1, 0.5, 0]))
+        z = model.prior(20_000, generator=seeded())[0]
+        prior = model.latent.prior(model.initial_state(1).h_dec)
+    torch.testing.assert_close(z.mean(dim=0), prior.mean[0], rtol=0, atol=0.05)
+    torch.testing.assert_close(z.std(dim=0), prior.log_std[0].exp(), rtol=0.02, atol=0)
+
+
+def test_a_decoder_that_sees_the_canvas_is_drawn_step_by_step(tiny):
+    class Sees(GRUDecoder):
+        closed = False
+
+        def forward(self, z, state, canvas):
+            return super().forward(z + canvas.flatten(1).mean(dim=1, keepdim=True), state, canvas)
+
+    model = drawzoo.build(override(tiny(), {"decoder.name": "gru"}))
+    parts = model.reader, model.encoder, model.latent
+    sees = Sees(UnitsConfig(), drawzoo.Sizes(image=(1, 6, 5), latent_shape=(2,)))
+    other = drawzoo.Draw(*parts, sees, model.writer, model.likelihood, steps=2)
+    other.start_from(torch.full((1, 6, 5), 0.9))
+    z = other.prior(3, generator=seeded())
+    expected = other.decode(z).images[-1]
+    torch.testing.assert_close(other.sample(3, generator=seeded()), expected)
+
+
+@pytest.mark.parametrize(("mean", "scale"), [(0.0, 0.0), (2.0, -3.0), (-4.0, 1.0)])
+def test_the_probabilities_of_all_levels_sum_to_one(mean, scale):
+    likelihood = Logistic(None, drawzoo.Sizes(image=(1, 1, 1))).double()
+    canvas = torch.tensor([mean, scale], dtype=torch.float64).view(1, 2, 1, 1).expand(256, -1, 1, 1)
+    x = (torch.arange(256, dtype=torch.float64) / 255).view(-1, 1, 1, 1)
+    total = (-likelihood.nats(canvas, x)).exp().sum()
+    assert total.item() == pytest.approx(1, abs=1e-9)
+
+
+def test_what_is_no_bound_is_never_called_one(tiny):
+    class Intensities(Logistic):
+        is_bound = False
+
+    model = drawzoo.build(override(tiny(), {"likelihood.name": "logistic"}))
+    model.likelihood.__class__ = Intensities
+    x = some(model).float()
+    model.loss(x).backward()
+    for method in (model.bound, lambda x: model.log_weights(x, torch.zeros(2, 1, 3, 2))):
+        with pytest.raises(drawzoo.DrawzooError, match="no density"):
+            method(x)
+
+
+def test_vectors_for_maps_are_refused_in_one_line(tiny):
+    for changes, who in (
+        ({"decoder.name": "maps"}, "decoder stranger:maps"),
+        ({"latent.name": "maps"}, "decoder drawzoo:lstm: it takes codes that are vectors"),
+    ):
+        with pytest.raises(drawzoo.DrawzooError, match=who) as caught:
+            drawzoo.build(override(tiny(image=(1, 8, 8)), changes))
+        assert str(caught.value).isprintable()
+
+
+def test_from_components_alone():
+    """In a notebook: no name, no registry, no configuration."""
+    from drawzoo_draw.encoder import LSTMEncoder
+    from drawzoo_draw.reader import AttentiveReader
+    from drawzoo_draw.writer import AttentiveWriter
+
+    sizes = drawzoo.Sizes(
+        image=(1, 8, 8),
+        canvas=(2, 8, 8),
+        latent_shape=(3,),
+        decoder_shape=(6,),
+        glimpse_shape=(50,),
+        encoder_shape=(256,),
+    )
+    model = drawzoo.Draw(
+        AttentiveReader(AttentiveReader.Config(), sizes),
+        LSTMEncoder(LSTMEncoder.Config(), sizes),
+        LearnedPrior(LearnedPrior.Config(), sizes),
+        GRUDecoder(GRUDecoder.Config(), sizes),
+        AttentiveWriter(AttentiveWriter.Config(), sizes),
+        Logistic(None, sizes),
+        steps=4,
+    )
+    x = torch.randint(256, (5, 1, 8, 8), generator=seeded()) / 255
+    model.loss(x).backward()
+    assert model.bound(x).kl.shape == (4, 5)
+    assert model.sample(2).shape == (2, 1, 8, 8)
+    with pytest.raises(drawzoo.DrawzooError, match="no configuration"):
+        model.config  # noqa: B018
