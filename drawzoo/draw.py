@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_map_only
 from drawzoo.components import Decoder, Encoder, Reader, Writer
 from drawzoo.drawing import Bound, State, Step, Terms
 from drawzoo.errors import ConfigError
-from drawzoo.latent import Latent, stacked
+from drawzoo.latent import Latent, kl_of_steps
 from drawzoo.likelihood import Likelihood
 from drawzoo.sampling import Sampling
 
@@ -111,20 +111,17 @@ class Draw(Sampling):
             labels: Class labels, [B], for an encoder that needs them.
         """
         context = self.encoder.prepare(x)
-        steps = list(self.inference(x, context, noise))
-        reconstruction = self.likelihood.nats(steps[-1].state.canvas, x)  # eq. 9
-        kl = self.kl(steps)  # eq. 10 and 11
+        posteriors, priors = [], []
+        # No step is kept as a whole: without gradients, its memory is used again.
+        for step in self.inference(x, context, noise):
+            posteriors.append(step.posterior)
+            priors.append(step.prior)
+        reconstruction = self.likelihood.nats(step.state.canvas, x)  # eq. 9
+        kl = kl_of_steps(posteriors, priors)  # eq. 10 and 11
         auxiliary = None
         if labels is not None and self.encoder.needs_labels:
             auxiliary = self.encoder.auxiliary_loss(context, labels)
         return Terms(reconstruction, kl, auxiliary)
-
-    @staticmethod
-    def kl(steps: list[Step]) -> Tensor:
-        """KL(Q_t ‖ P_t) of each step, [T, B]."""
-        posterior, prior = stacked([s.posterior for s in steps]), stacked([s.prior for s in steps])
-        assert posterior is not None
-        return posterior.kl(prior, batch_dims=2)
 
     def loss(
         self,

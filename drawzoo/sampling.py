@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from drawzoo.components import Decoder, Encoder, Reader, Window, Writer
 from drawzoo.drawing import Codes, Drawing, State, Step, join
 from drawzoo.errors import ConfigError, WeightsError
-from drawzoo.latent import Latent
+from drawzoo.latent import Latent, kl_of_steps
 from drawzoo.likelihood import Likelihood
 
 if TYPE_CHECKING:
@@ -90,11 +90,6 @@ class Sampling(nn.Module):
         raise NotImplementedError
 
     def inference(self, x: Tensor, context: Any, noise: Tensor) -> Iterator[Step]:
-        """See `Draw`."""
-        raise NotImplementedError
-
-    @staticmethod
-    def kl(steps: list[Step]) -> Tensor:
         """See `Draw`."""
         raise NotImplementedError
 
@@ -215,7 +210,7 @@ class Sampling(nn.Module):
             torch.stack([step.z for step in steps]),
             torch.stack([step.posterior.mean for step in steps]),
             torch.stack([step.posterior.log_std for step in steps]),
-            self.kl(steps),
+            kl_of_steps([step.posterior for step in steps], [step.prior for step in steps]),
         )
         self.check_finite(codes.z, codes.kl)
         return codes
