@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import warnings
+from typing import Literal
 
 import pytest
 
-from drawzoo.config import ModelConfig, convert
+from drawzoo.config import Config, ModelConfig, convert
 from drawzoo.errors import MAX_LINE, ConfigError, short
 
 
@@ -55,10 +56,14 @@ class TestLength:
         assert length > MAX_LINE or short(line) == line
 
 
+class Chosen(Config, frozen=True):
+    kind: Literal["hard", "soft"] = "hard"
+
+
 class TestChoices:
     def test_of_a_setting(self):
-        with pytest.raises(ConfigError, match="'gauss'.*likelihood; choose bernoulli"):
-            convert({"variant": "a", "likelihood": "gauss"}, ModelConfig)
+        with pytest.raises(ConfigError, match="'gauss'.*kind; choose hard or soft"):
+            convert({"kind": "gauss"}, Chosen)
 
     def test_a_name_is_told_in_words(self):
         with pytest.raises(ConfigError, match="lower-case letters, digits, - and _ - at variant"):
