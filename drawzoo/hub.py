@@ -1,9 +1,9 @@
 """Where a model's files come from. Free of torch, and of the Hub's client until it is needed.
 
 What the user names (`local-dir:PATH`, `hf-hub:user/repo@revision`) is taken from there. A published
-model comes from the verified cache, else from the Hub, else from the copy that ships with the
-package. The cache is the Hub's own, so that other programs find the files too and nothing is there
-twice; but only what agrees with the manifest, by content, is ever used.
+model is pinned by content, so that every copy is the same: whatever loads it takes the cheapest,
+from the cache, from the package, or else from the Hub; `pull` alone means the Hub. The cache has
+the layout of the Hub's client, so that its other programs find, list and remove the files too.
 """
 
 from __future__ import annotations
@@ -16,23 +16,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from drawzoo import hub_client
-from drawzoo.config import MAX_JSON_BYTES
 from drawzoo.errors import HubError, OutputError, UnknownNameError, WeightsError
+from drawzoo.fetching import HUB, fetch_pinned, fetch_stranger, remember, resolve, snapshot
 from drawzoo.files import write_atomic
-from drawzoo.folder import CHEAP_BYTES, check_size, check_stranger, read_config
-from drawzoo.hub_client import Report
-from drawzoo.manifest import (
-    CONFIG,
-    FILES,
-    USED,
-    WEIGHTS,
-    Pin,
-    Published,
-    manifest,
-    mismatch,
-    verify,
-)
+from drawzoo.folder import check_stranger
+from drawzoo.hub_client import COMMIT, Report, Session
+from drawzoo.manifest import FILES, USED, Published, manifest, mismatch, verify
 from drawzoo.paths import expanded, hub_cache
 from drawzoo.registry import Entry, canonical, registry
 
@@ -50,7 +39,7 @@ __all__ = [
     "pinned",
     "preview",
     "published_model",
-    "repository_folder",
+    "pull",
     "shipped",
     "snapshot",
 ]
@@ -58,14 +47,12 @@ __all__ = [
 log = logging.getLogger("drawzoo")
 
 LOCAL = "local-dir:"
-HUB = "hf-hub:"
 Source = Literal["local-dir", "cache", "hub", "shipped"]
 
 # In a wheel the cards lie inside the package, in a checkout beside it.
 _PACKAGE = Path(__file__).parent
 _CARDS = (_PACKAGE / "model_cards", _PACKAGE.parent / "model_cards")
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)(?:/(?:tree|blob|resolve)/([^/]+).*)?/?", re.A)
 _ADDRESS = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.A)
 
@@ -87,19 +74,21 @@ class Address(NamedTuple):
     """A branch, a tag, or a full commit."""
 
 
+def _silent(arrived: int, expected: int | None) -> None:
+    pass
+
+
 def locate(
     name: str,
-    source: str = "auto",
     *,
-    files: Collection[str] = FILES,
+    files: Collection[str] = USED,
     cache: Path | None = None,
-    report: Report = lambda arrived: None,
+    report: Report = _silent,
 ) -> Located:
-    """The folder of a model, brought here if it must be, verified if it is a published one.
+    """The folder to load a model from: the cheapest verified copy.
 
     Arguments:
         name: A registered name, `local-dir:PATH` or `hf-hub:user/repo@revision`.
-        source: Of a registered name: "hub", "shipped", or "auto" for the first that has it.
         files: Those that are needed; of a stranger's model never more than `manifest.USED`.
         cache: The Hub's cache; the user's unless given.
         report: Is told of the bytes as they arrive.
@@ -109,7 +98,7 @@ def locate(
         WeightsError: If it has no weights, or they are not those published.
         ConfigError: If a stranger's configuration is not valid.
         HubError: If only the Hub may have it, and does not give it.
-        OutputError: If the cache cannot be written.
+        OutputError: If it must be fetched, and the cache cannot be written.
     """
     cache = cache or hub_cache()
     if name.startswith(LOCAL):
@@ -119,26 +108,73 @@ def locate(
     if name.startswith(HUB):
         return _from_address(parse_address(name), files, cache, report)
     short, published = published_model(name)
-    place = _place(name, short, published, source, files, cache)
-    copy = cached(short, cache)
-    if place == "cache" and copy:
-        return Located(copy, "cache", published.commit)
-    if place == "hub" and published.commit:
+    damage = None
+    copies: list[tuple[Source, Path | None]] = [
+        ("cache", cached(short, cache)),
+        ("shipped", shipped(short)),
+    ]
+    for source, folder_or_none in copies:
+        if folder_or_none is None:
+            continue
         try:
-            last = source == "hub" or shipped(short) is None
-            patience = None if last else hub_client.PATIENCE
-            folder = _fetch_pinned(published, published.commit, files, cache, report, patience)
+            verify(folder_or_none, published, files)
+        except WeightsError as error:
+            damage = damage or error
+            continue
+        if damage:
+            log.warning(f"{damage}; another copy is used")
+        return Located(folder_or_none, source, published.commit if source == "cache" else None)
+    if published.commit:
+        folder = fetch_pinned(published, published.commit, files, cache, report)
+        return Located(folder, "hub", published.commit)
+    raise damage or _not_shipped(name)
+
+
+def pull(
+    name: str,
+    source: str = "auto",
+    *,
+    cache: Path | None = None,
+    report: Report = _silent,
+) -> Located:
+    """Brings all files of a published model from the Hub into the cache, if they are not there.
+
+    Arguments:
+        name: As for `locate`; what is not published by name is located.
+        source: "hub"; "shipped" to verify the copy that ships instead; "auto" for the Hub and,
+            where it does not have or give it, the copy that ships, which is then said.
+        cache: The Hub's cache; the user's unless given.
+        report: Is told of the bytes as they arrive.
+
+    Raises:
+        DrawzooError: As `locate` does.
+    """
+    if name.startswith((LOCAL, HUB)):
+        return locate(name, cache=cache, report=report)
+    cache = cache or hub_cache()
+    short, published = published_model(name)
+    if source != "shipped":
+        if folder := _good(short, published, cache):
+            return Located(folder, "cache", published.commit)
+        try:
+            if published.commit is None:
+                raise HubError(f"{name} is not on the Hub yet")
+            folder = fetch_pinned(published, published.commit, FILES, cache, report)
             return Located(folder, "hub", published.commit)
-        except (HubError, OutputError) as error:
-            if last:
+        except HubError as error:
+            if source == "hub":
                 raise
-            damage = f"{copy} is damaged or not complete, and " if copy else ""
-            log.warning(f"{damage}{error}; using the copy that ships with drawzoo")
-    return Located(_verified_shipped(short, published, files), "shipped")
+            reason = error
+    if (own := shipped(short)) is None:
+        raise _not_shipped(name) if source == "shipped" else reason
+    verify(own, published)
+    if source != "shipped":
+        log.warning(f"{reason}; the copy that ships with drawzoo is good")
+    return Located(own, "shipped")
 
 
 class Preview(NamedTuple):
-    """What `locate` would do."""
+    """What `pull` would do."""
 
     source: Source
     repository: str | None
@@ -147,14 +183,8 @@ class Preview(NamedTuple):
     """To be fetched; None if the Hub does not say."""
 
 
-def preview(
-    name: str,
-    source: str = "auto",
-    *,
-    files: Collection[str] = FILES,
-    cache: Path | None = None,
-) -> Preview:
-    """What `locate` would do; it fetches nothing, and asks the Hub only about an `hf-hub:` one.
+def preview(name: str, source: str = "auto", *, cache: Path | None = None) -> Preview:
+    """What `pull` would do; it fetches nothing, and asks the Hub only about an `hf-hub:` one.
 
     Raises:
         UnknownNameError: If there is no such model.
@@ -167,20 +197,25 @@ def preview(
         return Preview("local-dir", None, None, 0)
     if name.startswith(HUB):
         repository, revision = parse_address(name)
-        commit = _commit(repository, revision, cache)
+        session = Session()
+        commit = resolve(session, repository, revision, cache)
         folder = snapshot(repository, commit, cache)
-        missing = [file for file in USED if file in files and not (folder / file).is_file()]
-        sizes = [hub_client.size_of(repository, commit, file) for file in missing]
+        missing = [file for file in USED if not (folder / file).is_file()]
+        sizes = [session.size(repository, commit, file) for file in missing]
         known = [size for size in sizes if size is not None]
         whole = sum(known) if len(known) == len(sizes) else None
         return Preview("hub" if missing else "cache", repository, commit, whole)
     short, published = published_model(name)
-    place = _place(name, short, published, source, files, cache)
-    bytes_ = 0
-    if place == "hub" and published.commit:
-        folder = snapshot(published.repository, published.commit, cache)
-        pins = _pins(published, files)
-        bytes_ = sum(pin.bytes for file, pin in pins.items() if mismatch(folder / file, pin))
+    place: Source = "shipped"
+    if source != "shipped" and _good(short, published, cache):
+        place = "cache"
+    elif source != "shipped" and published.commit:
+        place = "hub"
+    elif source == "hub":
+        raise HubError(f"{name} is not on the Hub yet; say --source shipped")
+    folder = snapshot(published.repository, published.commit or "", cache)
+    wrong = [pin.bytes for file, pin in published.files.items() if mismatch(folder / file, pin)]
+    bytes_ = sum(wrong) if place == "hub" else 0
     return Preview(place, published.repository, published.commit, bytes_)
 
 
@@ -242,16 +277,6 @@ def parse_repository(name: str) -> str:
     return parse_address(f"{HUB}{name}").repository
 
 
-def repository_folder(repository: str, cache: Path) -> Path:
-    """The folder in which the Hub's client keeps a repository."""
-    return cache / f"models--{repository.replace('/', '--')}"
-
-
-def snapshot(repository: str, commit: str, cache: Path) -> Path:
-    """The folder in which the Hub's client puts a repository's files of a commit."""
-    return repository_folder(repository, cache) / "snapshots" / commit
-
-
 def cached(name: str, cache: Path | None = None) -> Path | None:
     """The cache's folder of a published model, if there is one, unverified."""
     published = manifest().get(name)
@@ -304,110 +329,34 @@ def pinned(entry: Entry) -> Published | None:
     return manifest().get(entry.name) if canonical(entry.distribution) == "drawzoo" else None
 
 
-def _pins(published: Published, files: Collection[str]) -> dict[str, Pin]:
-    """The pins of those files that are needed."""
-    return {file: pin for file, pin in published.files.items() if file in files}
-
-
-def _place(
-    name: str, short: str, published: Published, source: str, files: Collection[str], cache: Path
-) -> Source:
-    """Where a published model is to come from."""
-    if source == "shipped":
-        return "shipped"
+def _good(short: str, published: Published, cache: Path) -> Path | None:
+    """The cache's folder of a published model, if all its files are there and as published."""
     if folder := cached(short, cache):
         with contextlib.suppress(WeightsError):
-            verify(folder, published, files)
-            return "cache"
-    if published.commit:
-        return "hub"
-    if source == "hub":
-        raise HubError(f"{name} is not on the Hub yet; say --source shipped")
-    return "shipped"
-
-
-def _commit(repository: str, revision: str, cache: Path) -> str:
-    if _COMMIT.fullmatch(revision):
-        return revision
-    commit = hub_client.resolve(repository, revision, cache)
-    log.warning(f"{HUB}{repository}@{revision} is commit {commit}")
-    return commit
+            verify(folder, published)
+            return folder
+    return None
 
 
 def _from_address(address: Address, files: Collection[str], cache: Path, report: Report) -> Located:
-    repository = address.repository
-    commit = _commit(repository, address.revision, cache)
+    repository, revision = address
+    session = None if COMMIT.fullmatch(revision) else Session(report)
+    commit = resolve(session, repository, revision, cache) if session else revision
     for published in manifest().values():
         if (published.repository, published.commit) == (repository, commit):
-            folder = _fetch_pinned(published, commit, files, cache, report)
-            return Located(folder, "hub", commit)
+            return Located(fetch_pinned(published, commit, files, cache, report), "hub", commit)
     folder = snapshot(repository, commit, cache)
-    for file in USED:
-        if file in files and not (folder / file).is_file():
-            limit = MAX_JSON_BYTES if file == CONFIG else _weights_limit(folder, address, commit)
-            hub_client.fetch(repository, commit, file, cache, limit=limit, report=report)
-        # The configuration is read before anything that could be long is fetched.
+    if all((folder / file).is_file() for file in USED if file in files):
         check_stranger(folder)
+    else:
+        fetch_stranger(session or Session(report), repository, commit, files, folder)
+    if revision != commit:
+        remember(repository, revision, commit, cache)
     return Located(folder, "hub", commit)
 
 
-def _weights_limit(folder: Path, address: Address, commit: str) -> int:
-    """The bytes that a stranger's weights may have, by the configuration that is there."""
-    size = hub_client.size_of(address.repository, commit, WEIGHTS)
-    if size is not None:
-        check_size(f"{WEIGHTS} of {address.repository}", size, read_config(folder))
-        if size <= CHEAP_BYTES:
-            return CHEAP_BYTES
-    from drawzoo.weights import weights_bytes
-
-    return weights_bytes(folder) + MAX_JSON_BYTES
-
-
-def _fetch_pinned(
-    published: Published,
-    commit: str,
-    files: Collection[str],
-    cache: Path,
-    report: Report,
-    patience: float | None = None,
-) -> Path:
-    """The folder of the files of a commit, each as pinned; what differs is fetched once more."""
-    folder = snapshot(published.repository, commit, cache)
-    for file, expected in _pins(published, files).items():
-        path = folder / file
-        if path.exists() and mismatch(path, expected):
-            _discard(path, cache)
-        for _ in range(2):
-            if not path.exists():
-                hub_client.fetch(
-                    published.repository,
-                    commit,
-                    file,
-                    cache,
-                    limit=expected.bytes,
-                    report=report,
-                    patience=patience,
-                )
-            if (problem := mismatch(path, expected)) is None:
-                break
-            _discard(path, cache)
-        else:
-            raise WeightsError(f"{problem}; it was fetched twice and removed, check HF_ENDPOINT")
-    return folder
-
-
-def _discard(path: Path, cache: Path) -> None:
-    """Removes a file of the cache and, where it is a link within the cache, what it points to."""
-    content = path.resolve()
-    try:
-        path.unlink(missing_ok=True)
-        if content.is_relative_to(cache.resolve()):
-            content.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path} is damaged and cannot be removed: {error.strerror}; choose another cache "
-            "with --cache-dir or HF_HOME"
-        ) from error
+def _not_shipped(name: str) -> WeightsError:
+    return WeightsError(f"this installation does not ship the weights of {name}; reinstall it")
 
 
 def _checked_folder(text: str) -> Path:
@@ -423,12 +372,4 @@ def _checked_folder(text: str) -> Path:
             raise WeightsError(f"{path} is a link out of the folder; put the file itself there")
         if path.exists() and not path.is_file():
             raise WeightsError(f"{path} is no regular file; put the file itself there")
-    return folder
-
-
-def _verified_shipped(name: str, published: Published, files: Collection[str]) -> Path:
-    folder = shipped(name)
-    if folder is None:
-        raise WeightsError(f"this installation does not ship the weights of {name}; reinstall it")
-    verify(folder, published, files)
     return folder

@@ -1,257 +1,312 @@
 """The one place that fetches from the Hugging Face Hub; every failure leaves it as one line.
 
-`huggingface_hub` is imported when something is fetched and not before. Nothing here sends a token.
+The client's connections are used, not its downloads: what a server says names no file here, and is
+written only to the file that the caller names. `huggingface_hub` is imported when it is needed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import functools
-import logging
-import os
-import queue
+import json
 import re
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from drawzoo import __version__
-from drawzoo.errors import DrawzooError, HubError, OutputError, WeightsError
+from drawzoo.config import MAX_JSON_BYTES
+from drawzoo.errors import DrawzooError, HubError, WeightsError
+from drawzoo.files import open_atomic
 
-__all__ = ["ABOUT", "PATIENCE", "Report", "fetch", "hub_errors", "resolve", "size_of"]
+if TYPE_CHECKING:
+    from httpx2 import Response
 
-PATIENCE = 4.0
-"""Seconds in which the Hub must give its first answer."""
+__all__ = [
+    "ABOUT",
+    "COMMIT",
+    "MissingFileError",
+    "Report",
+    "Session",
+    "UnreachableError",
+    "one_reason",
+    "refusal",
+]
 
-CHUNK = 4096
-"""Bytes after which progress is told; at 1 kB/s that is as often as `PATIENCE` asks for."""
+DEADLINE = 20.0
+"""Seconds that all answers of a session may take together, and one more for every `RATE` bytes."""
 
-Report = Callable[[int], None]
-"""Is told the number of bytes that have just arrived."""
+RATE = 16_000
+"""Bytes a second; a server that sends fewer for long is given up on."""
+
+REDIRECTS = 5
 
 ABOUT: dict[str, Any] = {"library_name": "drawzoo", "library_version": __version__}
 """Who asks."""
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+Report = Callable[[int, int | None], None]
+"""Is told the bytes that have arrived, and those that will in all, if that is known."""
+
 T = TypeVar("T")
 
 
-def resolve(repository: str, revision: str, cache: Path) -> str:
-    """The full commit that a branch or tag of a repository means now.
-
-    Where the Hub cannot be reached, it is the commit it meant last.
-
-    Raises:
-        HubError: If there is no such repository or revision, or the Hub cannot be reached.
-    """
-    from huggingface_hub import HfApi
-
-    api = HfApi(token=False, **ABOUT)
-
-    def ask(**options: Any) -> str:
-        found = api.resolve_revision(repository, revision=revision, cache_dir=cache, **options)
-        if not re.fullmatch("[0-9a-f]{40}", str(found.resolved)):
-            raise _unsound(repository)
-        return found.resolved
-
-    with hub_errors(repository, revision):
-        try:
-            return _within(PATIENCE, ask)
-        except TimeoutError:
-            return ask(local_files_only=True)
+class UnreachableError(HubError):
+    """There was no answer, or none of use."""
 
 
-def size_of(repository: str, commit: str, file: str) -> int | None:
-    """The size that the Hub gives for a file; the first thing asked, so that it is asked briefly.
-
-    The client would try for 24 s to reach a Hub that is down.
-
-    Raises:
-        HubError: If it is not there, or the Hub cannot be reached within `PATIENCE`.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    url = hf_hub_url(repository, file, revision=commit)
-
-    def ask() -> int | None:
-        return get_hf_file_metadata(url, token=False, timeout=PATIENCE, **ABOUT).size
-
-    with hub_errors(repository, commit, file):
-        return _within(PATIENCE, ask)
+class MissingFileError(HubError):
+    """The repository has no such file."""
 
 
-def _unsound(repository: str) -> HubError:
-    return HubError(
-        f"the Hub's answer for {repository} names no file by its content; check HF_ENDPOINT"
-    )
-
-
-@contextlib.contextmanager
-def _sound(repository: str) -> Iterator[None]:
-    """Refuses answers whose ETag or commit is not a hash: the client makes paths of both."""
-    from huggingface_hub import file_download
-
-    ask = file_download.get_hf_file_metadata
-
-    def checked(*args: Any, **options: Any) -> Any:
-        found = ask(*args, **options)
-        etag, commit = found.etag or "", found.commit_hash or ""
-        if not (re.fullmatch("[0-9a-f]{32,64}", etag) and re.fullmatch("[0-9a-f]{40}", commit)):
-            raise _unsound(repository)
-        return found
-
-    file_download.get_hf_file_metadata = checked
-    try:
-        yield
-    finally:
-        file_download.get_hf_file_metadata = ask
-
-
-def fetch(
-    repository: str,
-    commit: str,
-    file: str,
-    cache: Path,
-    *,
-    limit: int,
-    report: Report,
-    patience: float | None = None,
-) -> Path:
-    """Brings one file at a full commit into the Hub's cache. What it holds is not checked here.
+class Session:
+    """Requests that belong together, such as those for the files of a model.
 
     Arguments:
-        repository: user/name.
-        commit: 40 hexadecimal digits, so that all files are of the same commit.
-        file: Its name in the repository.
-        cache: The cache's folder.
-        limit: The bytes it may have.
         report: Is told of the bytes as they arrive.
-        patience: Seconds without a byte after which to give up, for those who have another copy.
-            The client's own patience is a minute, and all there is unless given.
-
-    Returns:
-        The path in the cache.
-
-    Raises:
-        HubError: If it cannot be had.
-        WeightsError: If it is longer than `limit`.
-        OutputError: If the cache cannot be written.
+        token: Whether to send the user's token to the Hub.
+        expected: Bytes that will arrive in all, if that is known.
     """
-    from huggingface_hub import hf_hub_download
 
-    size = size_of(repository, commit, file)
-    if size is not None and size > limit:
-        raise _too_long(repository, commit, file, limit)
-    pulse = _Pulse()
-    too_long = _too_long(repository, commit, file, limit)
+    def __init__(
+        self,
+        report: Report = lambda arrived, expected: None,
+        *,
+        token: bool = False,
+        expected: int | None = None,
+    ) -> None:
+        from huggingface_hub import get_session
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-    def download() -> Path:
-        # Within the thread: one that is given up on keeps quiet as well.
-        with hub_errors(repository, commit, file):
-            return Path(
-                hf_hub_download(
-                    repository,
-                    file,
-                    revision=commit,
-                    cache_dir=cache,
-                    token=False,
-                    tqdm_class=_counter(limit, report, too_long, pulse),
-                    **ABOUT,
-                )
+        self._client = get_session()
+        headers = build_hf_headers(token=None if token else False, **ABOUT)
+        # What arrives packed could be of any length unpacked.
+        self._headers = headers | {"accept-encoding": "identity"}
+        self._report = report
+        self._expected = expected
+        self._arrived = 0
+        self._begin = time.monotonic()
+
+    def resolve(self, repository: str, revision: str) -> str:
+        """The full commit that a branch or tag of a repository means now.
+
+        Raises:
+            HubError: If there is no such repository or revision, or no sound answer.
+        """
+        from huggingface_hub import constants
+
+        url = f"{constants.ENDPOINT}/api/models/{repository}/revision/{quote(revision, safe='')}"
+        answer = bytearray()
+        response = self._open("GET", f"{url}?expand=sha", repository, repository, revision)
+        self._receive(response, f"the Hub's answer for {repository}", MAX_JSON_BYTES, answer.extend)
+        try:
+            found = json.loads(answer)
+        except (ValueError, RecursionError):
+            found = None
+        commit = found.get("sha") if isinstance(found, dict) else None
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+            raise HubError(f"{repository}: the Hub's answer names no commit; check HF_ENDPOINT")
+        return commit
+
+    def size(self, repository: str, commit: str, file: str) -> int | None:
+        """The bytes that a file has, if the Hub says.
+
+        Raises:
+            HubError: If it is not there, or there is no sound answer.
+        """
+        response = self._open_file("HEAD", repository, commit, file)
+        response.close()
+        return _number(response, "x-linked-size") or _number(response, "content-length")
+
+    def fetch(
+        self,
+        repository: str,
+        commit: str,
+        file: str,
+        path: Path,
+        limit: int | Callable[[int | None], int],
+    ) -> None:
+        """Fetches a file at a full commit. What it holds is not checked here.
+
+        Arguments:
+            repository: user/name.
+            commit: 40 hexadecimal digits, so that all files are of the same commit.
+            file: Its name in the repository.
+            path: Where to write it.
+            limit: The bytes that it may have, or a function that tells them from the length that is
+                announced, if one is.
+
+        Raises:
+            MissingFileError: If it is not there.
+            HubError: If it cannot be had.
+            WeightsError: If it is longer than its limit.
+            OutputError: If it cannot be written.
+        """
+        what = f"{file} of {repository}"
+        before = self._arrived
+        for last in (False, True):
+            response = self._open_file("GET", repository, commit, file)
+            try:
+                announced = _number(response, "content-length")
+                most = limit if isinstance(limit, int) else limit(announced)
+                if (announced or 0) > most:
+                    raise _too_long(what, most)
+                if self._expected is None and announced:
+                    self._expected = before + announced
+                with open_atomic(path) as target:
+                    self._receive(response, what, most, target.write)
+                return
+            except UnreachableError:
+                # Lines do break; what was not even begun is not tried again.
+                if last or self._left() <= 0:
+                    raise
+                self._arrived = before
+            except BaseException:
+                response.close()
+                raise
+
+    def _open_file(self, method: str, repository: str, commit: str, file: str) -> Response:
+        from huggingface_hub import constants
+
+        url = f"{constants.ENDPOINT}/{repository}/resolve/{commit}/{file}"
+        return self._open(method, url, f"{file} of {repository}", repository, commit)
+
+    def _open(self, method: str, url: str, what: str, repository: str, revision: str) -> Response:
+        """The answer to a request, its body unread, once it is 200 and of the right commit."""
+        from huggingface_hub import constants
+
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+
+        def send() -> Response:
+            response = self._client.send(request, stream=True, follow_redirects=False)
+            if self._left() <= 0:
+                response.close()
+            return response
+
+        try:
+            request = self._client.build_request(
+                method, url, headers=self._headers, timeout=timeout
             )
+        except Exception as error:
+            raise self._unreachable(what, error) from error
+        for _ in range(REDIRECTS):
+            try:
+                response = self._in_time(send)
+            except Exception as error:
+                raise self._unreachable(what, error) from error
+            told = response.headers.get("x-repo-commit", revision)
+            following = response.next_request
+            linked = method == "HEAD" and "x-linked-size" in response.headers
+            if following is not None or response.status_code != 200:
+                response.close()
+            if COMMIT.fullmatch(revision) and told != revision:
+                response.close()
+                raise HubError(
+                    f"{repository}: asked for commit {revision}, the Hub answered with "
+                    f"{told[:40]}; check HF_ENDPOINT"
+                )
+            if following is None or linked:
+                break
+            # Never from a protected line to an open one, or to what is no line at all.
+            if following.url.scheme not in ("https", request.url.scheme):
+                raise HubError(f"{what}: the Hub points to {following.url}, which is not followed")
+            request = following
+        else:
+            raise HubError(f"{what}: the Hub points from place to place; check HF_ENDPOINT")
+        if response.status_code != 200 and not linked:
+            code = response.headers.get("x-error-code")
+            raise refusal(response.status_code, code, what, repository, revision)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            response.close()
+            raise HubError(f"{what}: the Hub sends it packed, unasked; check HF_ENDPOINT")
+        return response
 
-    with (
-        hub_errors(repository, commit, file),
-        _small_chunks(),
-        _sound(repository),
-        warnings.catch_warnings(),
-    ):
-        # That there is little room is told when there is too little.
-        warnings.simplefilter("ignore")
-        path = download() if patience is None else _within(patience, download, pulse)
-    if path.parent.name != commit:
-        raise HubError(
-            f"{repository}: asked for commit {commit}, the Hub answered with "
-            f"{path.parent.name}; check HF_ENDPOINT"
-        )
-    return path
+    def _receive(
+        self, response: Response, what: str, limit: int, write: Callable[[bytes], Any]
+    ) -> None:
+        """Hands the body of an answer to `write`, piece by piece, and closes it."""
+
+        def receive() -> None:
+            count = 0
+            try:
+                for piece in response.iter_raw():
+                    if self._left() <= 0:
+                        raise TimeoutError
+                    count += len(piece)
+                    if count > limit:
+                        raise _too_long(what, limit)
+                    write(piece)
+                    self._arrived += len(piece)
+                    self._report(self._arrived, self._expected)
+            finally:
+                response.close()
+
+        try:
+            self._in_time(receive)
+        except DrawzooError:
+            raise
+        except OSError as error:
+            # The client's errors are none, so this one is of the file, or the time is over.
+            if not isinstance(error, TimeoutError):
+                raise
+            raise self._unreachable(what, error) from error
+        except Exception as error:
+            raise self._unreachable(what, error) from error
+
+    def _left(self) -> float:
+        return self._begin + DEADLINE + self._arrived / RATE - time.monotonic()
+
+    def _in_time(self, call: Callable[[], T]) -> T:
+        """The result of `call`, or `TimeoutError` once the session's time is over.
+
+        It runs in a thread: no limit of the client's holds for a name that is looked up, for
+        addresses that are tried one after the other, or for headers that come byte by byte. A call
+        that is given up on ends with the next piece that arrives, or with the process.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        while not future.done():
+            if (left := self._left()) <= 0:
+                raise TimeoutError
+            wait([future], left)
+        return future.result()
+
+    def _unreachable(self, what: str, error: Exception) -> UnreachableError:
+        from huggingface_hub.errors import OfflineModeIsEnabled
+
+        if isinstance(error, OfflineModeIsEnabled):
+            return UnreachableError(
+                f"{what} is not in the cache, and HF_HUB_OFFLINE is set; unset it"
+            )
+        reason = one_reason(error)
+        if self._left() <= 0:
+            seconds = time.monotonic() - self._begin
+            reason = f"too slow: {self._arrived:,} bytes in {seconds:.0f} s"
+        return UnreachableError(f"{what}: the Hub cannot be reached ({reason}); try again later")
 
 
-@contextlib.contextmanager
-def hub_errors(repository: str, revision: str, file: str | None = None) -> Iterator[None]:
-    """Turns whatever the client raises into one of our errors, and keeps its own talk quiet.
-
-    Raises:
-        HubError: If the Hub refuses, lacks what was asked for, or cannot be reached.
-        OutputError: If the disk is to blame.
-    """
-    from huggingface_hub.utils import logging as client_logging
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    verbosity, bars = client_logging.get_verbosity(), not are_progress_bars_disabled()
-    client_logging.set_verbosity(logging.CRITICAL)
-    if bars:
-        disable_progress_bars()
-    try:
-        yield
-    except DrawzooError:
-        raise
-    except Exception as error:
-        what = f"{file} of {repository}" if file else repository
-        raise _explain(error, what, repository, revision) from error
-    finally:
-        client_logging.set_verbosity(verbosity)
-        if bars:
-            enable_progress_bars()
-
-
-def _explain(error: Exception, what: str, repository: str, revision: str) -> DrawzooError:
-    from huggingface_hub import errors
-
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
-        # What stops an upload is wrapped.
-        return _explain(error.__cause__, what, repository, revision)
-    offline = (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError)
-    if isinstance(error, (*offline, errors.RevisionResolutionError)):
-        # The client wraps the reason, twice at times.
-        cause: BaseException = error
-        while (inner := cause.__cause__ or cause.__context__) and isinstance(cause, Exception):
-            cause = inner
-        if "HF_HUB_OFFLINE" in f"{error}{cause}":
-            return HubError(f"{what} is not in the cache, and HF_HUB_OFFLINE is set; unset it")
-        return HubError(f"{what}: the Hub cannot be reached ({_line(cause)})")
-    if isinstance(error, errors.RevisionNotFoundError):
+def refusal(
+    status: int, code: str | None, what: str, repository: str, revision: str
+) -> DrawzooError:
+    """What a status says that is not 200, and `code`, the Hub's own word for it."""
+    if code == "EntryNotFound":
+        return MissingFileError(f"{what} is not there at {revision}; a model has it")
+    if code == "RevisionNotFound":
         return HubError(f"{repository} has no revision {revision}; see its page on the Hub")
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        return HubError(f"{what} is not there at {revision}; a model has it")
-    if isinstance(error, errors.HfHubHTTPError):
-        return HubError(f"{what}: {_refusal(error.response.status_code)}")
-    if isinstance(error, errors.HFValidationError):
-        return HubError(f"{repository}: not a repository's name ({_line(error)})")
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return OutputError(
-            f"{what}: cannot write {error.filename}: {error.strerror}; make room, or choose "
-            "another cache with --cache-dir or HF_HOME"
+    if status >= 500:
+        return UnreachableError(
+            f"{what}: the Hub is not available (HTTP {status}); try again later"
         )
-    full = os.strerror(errno.ENOSPC)
-    if (isinstance(error, OSError) and error.errno is not None) or full in str(error):
-        # Xet has only words for it.
-        reason = getattr(error, "strerror", None) or full
-        return OutputError(f"{what}: {reason}; make room, or choose another HF_HOME")
-    # The library under the client has changed more than once; its errors are told by their names.
-    if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
-        return HubError(f"{what}: the Hub cannot be reached ({_line(error)})")
-    return HubError(f"{what}: the Hub's client failed ({_line(error)})")
-
-
-def _refusal(status: int) -> str:
     # The Hub answers 401 for repositories that do not exist.
     reasons = {
         401: "the Hub has no such public repository, or wants a valid token (hf auth login)",
@@ -260,99 +315,21 @@ def _refusal(status: int) -> str:
         412: "somebody else changed the repository at the same time; try again",
         429: "the Hub is asked too often from here; wait some minutes and try again",
     }
-    if status >= 500:
-        return f"the Hub is not available (HTTP {status}); try again later"
-    return reasons.get(status, f"the Hub refuses (HTTP {status})")
+    return HubError(f"{what}: {reasons.get(status, f'the Hub refuses (HTTP {status})')}")
 
 
-def _line(error: BaseException) -> str:
-    text = re.sub(r"\s+", " ", str(error)).strip()
+def one_reason(error: BaseException) -> str:
+    """An error in at most 200 characters."""
+    text = " ".join(str(error).split())
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:200]
 
 
-def _too_long(repository: str, commit: str, file: str, limit: int) -> WeightsError:
+def _too_long(what: str, limit: int) -> WeightsError:
     return WeightsError(
-        f"{file} of {repository}@{commit[:12]} is longer than the {limit:,} bytes it may have; "
-        "it is no file of this model"
+        f"{what} is longer than the {limit:,} bytes it may have; it is no file of this model"
     )
 
 
-@functools.cache
-def _client_chunk() -> int:
-    from huggingface_hub import constants
-
-    return constants.DOWNLOAD_CHUNK_SIZE
-
-
-@contextlib.contextmanager
-def _small_chunks() -> Iterator[None]:
-    """Lets the client tell of bytes as they arrive; by itself it does so once in 10 MiB."""
-    from huggingface_hub import constants
-
-    constants.DOWNLOAD_CHUNK_SIZE = min(_client_chunk(), CHUNK)
-    try:
-        yield
-    finally:
-        constants.DOWNLOAD_CHUNK_SIZE = _client_chunk()
-
-
-class _Pulse:
-    """When the last sign of life came, and whether anybody still waits for the next."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-        self.awaited = True
-
-
-def _within(seconds: float, call: Callable[[], T], pulse: _Pulse | None = None) -> T:
-    """The result of `call`, or `TimeoutError` after so long without one, or without a pulse.
-
-    The client's own limits do not do: a name server, too, may keep silent for minutes.
-    """
-    pulse = pulse or _Pulse()
-    answers: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue()
-
-    def run() -> None:
-        try:
-            answers.put((call(), None))
-        except BaseException as error:
-            answers.put((None, error))
-
-    # A daemon does not keep the process from ending, as a pool's thread would.
-    threading.Thread(target=run, daemon=True).start()
-    while True:
-        left = pulse.last + seconds - time.monotonic()
-        if left <= 0:
-            pulse.awaited = False
-            raise TimeoutError(f"no answer within {seconds:g} s")
-        with contextlib.suppress(queue.Empty):
-            result, error = answers.get(timeout=left)
-            break
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
-
-
-def _counter(limit: int, report: Report, excess: Exception, pulse: _Pulse) -> type[Any]:
-    """A progress bar for the client that shows nothing, counts, and ends what is too long."""
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Counter(tqdm):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options | {"disable": True})  # type: ignore[no-untyped-call]
-            self.arrived = 0
-            # Xet has a second bar, for what goes over the wire.
-            self.silent = str(options.get("desc")).endswith("downloading bytes")
-
-        def update(self, n: float | None = 1) -> None:
-            pulse.last = time.monotonic()
-            if not pulse.awaited:
-                raise TimeoutError
-            if self.silent:
-                return
-            self.arrived += int(n or 0)
-            if self.arrived > limit:
-                raise excess
-            report(int(n or 0))
-
-    return Counter
+def _number(response: Response, header: str) -> int | None:
+    text = response.headers.get(header, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +14,11 @@ import msgspec
 
 from drawzoo import __version__
 from drawzoo.cards import keep_notes
-from drawzoo.errors import WeightsError
+from drawzoo.config import MAX_JSON_BYTES
+from drawzoo.errors import DrawzooError, HubError, OutputError, WeightsError
 from drawzoo.folder import read_config
 from drawzoo.hub import shipped
-from drawzoo.hub_client import ABOUT, hub_errors
+from drawzoo.hub_client import ABOUT, COMMIT, MissingFileError, Session, one_reason, refusal
 from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, Pin, Published, mismatch, read_manifest
 from drawzoo.zoo import check_config
 
@@ -96,7 +100,7 @@ def publish(
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(**ABOUT)
-    with hub_errors(repository, "main"):
+    with _hub_errors(repository):
         api.create_repo(repository, private=private or None, exist_ok=True)
         head = api.model_info(repository).sha
         ours = (model.folder / CARD).read_text(encoding="utf-8")
@@ -123,12 +127,63 @@ def publish(
 
 
 def _old_card(repository: str, commit: str | None) -> str:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-
+    if commit is None or not COMMIT.fullmatch(commit):
+        raise HubError(f"{repository}: the Hub's answer names no commit; check HF_ENDPOINT")
     with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / CARD
         try:
-            path = hf_hub_download(repository, CARD, revision=commit, cache_dir=folder, **ABOUT)
-        except RemoteEntryNotFoundError:
+            Session(token=True).fetch(repository, commit, CARD, path, MAX_JSON_BYTES)
+        except MissingFileError:
             return ""
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
+@contextlib.contextmanager
+def _hub_errors(repository: str) -> Iterator[None]:
+    """Turns whatever the client raises into one of our errors, and keeps its own talk quiet.
+
+    Raises:
+        HubError: If the Hub refuses or cannot be reached.
+    """
+    from huggingface_hub.utils import logging as client_logging
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    verbosity, bars = client_logging.get_verbosity(), not are_progress_bars_disabled()
+    client_logging.set_verbosity(logging.CRITICAL)
+    if bars:
+        disable_progress_bars()
+    try:
+        yield
+    except DrawzooError:
+        raise
+    except Exception as error:
+        raise _explain(error, repository) from error
+    finally:
+        client_logging.set_verbosity(verbosity)
+        if bars:
+            enable_progress_bars()
+
+
+def _explain(error: Exception, repository: str) -> DrawzooError:
+    from huggingface_hub import errors
+
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+        # What stops an upload is wrapped.
+        return _explain(error.__cause__, repository)
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return HubError(f"{repository} cannot be published: HF_HUB_OFFLINE is set; unset it")
+    if isinstance(error, errors.HfHubHTTPError):
+        code = error.response.headers.get("x-error-code")
+        return refusal(error.response.status_code, code, repository, repository, "main")
+    if isinstance(error, OSError) and error.filename is not None:
+        return OutputError(
+            f"{repository} cannot be published: {error.filename}: {error.strerror}; mend it"
+        )
+    # The library under the client has changed more than once; its errors are told by their names.
+    if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
+        return HubError(f"{repository}: the Hub cannot be reached ({one_reason(error)})")
+    return HubError(f"{repository}: the Hub's client failed ({one_reason(error)})")

@@ -137,7 +137,7 @@ def load(name: str) -> Draw:
 
     Arguments:
         name: A registered name, such as "model3-mnist", "local-dir:PATH", or
-            "hf-hub:user/repo@revision". What is not in the cache is pulled.
+            "hf-hub:user/repo@revision". What is neither in the cache nor ships is fetched.
 
     Raises:
         UnknownNameError: If there is no such model.
@@ -150,10 +150,9 @@ def load(name: str) -> Draw:
         torch.Size([2, 1, 28, 28])
     """
     from drawzoo.hub import locate
-    from drawzoo.manifest import USED
 
     # Before torch is imported: what is refused here is refused at once.
-    folder = locate(name, files=USED).folder
+    folder = locate(name).folder
 
     from drawzoo.weights import read_model
 

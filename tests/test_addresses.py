@@ -5,12 +5,13 @@ import os
 import pytest
 from loopback import TOKEN
 
-from drawzoo import hub, hub_client
+from drawzoo import fetching, hub, hub_client
 from drawzoo.config import encode, override
 from drawzoo.errors import ConfigError, HubError, UnknownNameError, WeightsError
 from drawzoo.folder import read_config
 from drawzoo.hub import locate, parse_address
 from drawzoo.manifest import CONFIG, WEIGHTS, Published, pin
+from drawzoo.paths import hub_cache
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,7 @@ class TestAddress:
             locate("hf-hub:a/b")
 
     def test_unreachable(self, monkeypatch, loopback, commit, caplog):
-        monkeypatch.setattr(hub_client, "PATIENCE", 0.5)
+        monkeypatch.setattr(hub_client, "DEADLINE", 0.5)
         known = locate("hf-hub:a/b")
         for kind, value in (("reset", None), ("status", 503), ("hang", 30)):
             loopback.faults.clear()
@@ -121,20 +122,20 @@ class TestAddress:
 
     @pytest.mark.parametrize("file", [CONFIG, WEIGHTS])
     def test_giant_files_are_not_fetched(self, monkeypatch, loopback, folder, file):
-        monkeypatch.setattr(hub, "CHEAP_BYTES", 1 << 20)
+        monkeypatch.setattr(fetching, "CHEAP_BYTES", 1 << 20)
         loopback.commit("a/b", contents(folder) | {file: bytes(3 << 20)})
         with pytest.raises(WeightsError, match="longer than") as error:
             locate("hf-hub:a/b")
         assert file in one_line(error)
-        assert not [path for path in loopback.paths("GET") if file in path]
+        assert not list(hub_cache().rglob("*"))
 
     def test_weights_too_short_for_the_configuration_are_not_fetched(self, loopback, folder):
         config = override(read_config(folder), {"image": [1, 900, 900]})
         loopback.commit("a/b", contents(folder) | {CONFIG: encode(config)})
         with pytest.raises(WeightsError, match="does not fit config.json") as error:
             locate("hf-hub:a/b")
-        one_line(error)
-        assert not [path for path in loopback.paths("GET") if WEIGHTS in path]
+        assert "hf-hub:a/b@" in one_line(error)
+        assert not list(hub_cache().rglob("*"))
 
     def test_configuration_alone(self, loopback, folder):
         loopback.commit("a/b", contents(folder))

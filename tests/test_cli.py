@@ -268,9 +268,9 @@ class TestList:
         assert facts["config"]["decoder"]["config"] == {"units": 8}
         assert "decoder" in invoke("info", model)[1]
 
-    def test_pull(self, invoke, published):
+    def test_pull(self, invoke, published, caplog):
         code, out, err = invoke("pull", "draw-mnist")
-        assert code == 0 and "verified" in err
+        assert code == 0 and "is good" in err + caplog.text
         assert out == f"{published}\n"
         code, out, err = invoke("pull", "--all", "--json")
         assert code == 0 and json.loads(out)["source"] == "shipped"

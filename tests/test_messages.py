@@ -22,7 +22,7 @@ def shell(line, **env):
     )
 
 
-@pytest.mark.parametrize("args", [(), ("analyze",), ("bench",), ("cache",)], ids=" ".join)
+@pytest.mark.parametrize("args", [(), ("analyze",), ("bench",)], ids=" ".join)
 def test_without_arguments_the_help_keeps_its_lines(invoke, args):
     code, out, err = invoke(*args)
     assert code == 2 and "Error" not in err

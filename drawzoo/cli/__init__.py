@@ -24,7 +24,6 @@ __all__ = ["cli", "main"]
 COMMANDS = (
     "analyze",
     "bench",
-    "cache",
     "card",
     "decode",
     "encode",

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawzoo.cli.progress import download_progress
-from drawzoo.hub import HUB, locate, preview
-from drawzoo.manifest import USED
+from drawzoo.hub import locate
 
 if TYPE_CHECKING:
     from drawzoo.draw import Draw
@@ -27,13 +26,8 @@ def model_folder(name: str) -> Path:
     Raises:
         DrawzooError: As `drawzoo.hub.locate` does.
     """
-    plan = preview(name, files=USED)
-    # What was just resolved is not resolved again: it could have moved.
-    exact = f"{HUB}{plan.repository}@{plan.commit}" if name.startswith(HUB) else name
-    if not plan.bytes and plan.source != "hub":
-        return locate(exact, files=USED).folder
-    with download_progress(name, plan.bytes) as report:
-        return locate(exact, files=USED, report=report).folder
+    with download_progress(name) as report:
+        return locate(name, report=report).folder
 
 
 def load_model(name: str) -> Draw:

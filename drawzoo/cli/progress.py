@@ -66,8 +66,12 @@ def training_progress(
 
 
 @contextlib.contextmanager
-def download_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar of bytes; takes the numbers that arrive."""
+def download_progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes, seen once some arrive; takes how many are here, and how many will be."""
     with _bar(count=DownloadColumn()) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda arrived: bar.advance(task, arrived)
+        task = bar.add_task(what, total=None, visible=False)
+
+        def report(arrived: int, expected: int | None) -> None:
+            bar.update(task, completed=arrived, total=expected, visible=True)
+
+        yield report

@@ -17,7 +17,7 @@ from drawzoo.cli.options import cache_option, json_option
     type=click.Choice(["auto", "hub", "shipped"]),
     default="auto",
     show_default=True,
-    help="Where from. auto: the cache, the Hub, or the copy that ships with drawzoo.",
+    help="Where from. auto: the Hub, or the copy that ships with drawzoo where it has none.",
 )
 @click.option(
     "--to",
@@ -36,14 +36,15 @@ def command(
     cache_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Brings models into the Hub's cache, every file checked, and prints their folders.
+    """Brings models from the Hub into its cache, every file checked, and prints their folders.
 
     MODEL is a name (see: drawzoo list), whose files are checked against their SHA-256, or
-    hf-hub:user/repo@revision, whose configuration and tensors are.
+    hf-hub:user/repo@revision, whose configuration and tensors are. Of what is not on the Hub, or
+    cannot be had from it now, the copy that ships is checked.
     """
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import download_progress
-    from drawzoo.hub import HUB, LOCAL, copy_to, locate, preview
+    from drawzoo.hub import HUB, LOCAL, copy_to, preview, pull
     from drawzoo.manifest import manifest
     from drawzoo.zoo import list_models
 
@@ -54,8 +55,8 @@ def command(
         strange = name.startswith((HUB, LOCAL))
         if strange and source != "auto":
             raise click.UsageError(f"--source {source} is for names, and {name} says where from")
-        plan = preview(name, source, cache=cache_dir)
         if dry_run:
+            plan = preview(name, source, cache=cache_dir)
             size = "bytes unknown" if plan.bytes is None else f"{plan.bytes:,} bytes to fetch"
             text = f"{name}: {plan.source}, {size}"
             if as_json:
@@ -63,10 +64,8 @@ def command(
             else:
                 click.echo(text)
             continue
-        # What was just resolved is not resolved again: it could have moved.
-        exact = f"{HUB}{plan.repository}@{plan.commit}" if name.startswith(HUB) else name
-        with download_progress(name, plan.bytes) as report:
-            folder, came_from, commit = locate(exact, source, cache=cache_dir, report=report)
+        with download_progress(name) as report:
+            folder, came_from, commit = pull(name, source, cache=cache_dir, report=report)
         if strange:
             from drawzoo.weights import read_model
 
@@ -79,9 +78,11 @@ def command(
             continue
         came = {
             "cache": "already in the cache",
-            "hub": f"from {plan.repository} on the Hub, commit {commit}",
+            "hub": f"from the Hub, commit {commit}",
             "local-dir": "a folder",
             "shipped": "from the copy that ships with drawzoo",
         }
-        click.echo(f"{name}: {came[came_from]}, verified", err=True)
+        # Why what was to come from the Hub is the one that ships was said already.
+        if came_from != "shipped" or source == "shipped":
+            click.echo(f"{name}: {came[came_from]}, verified", err=True)
         click.echo(folder)

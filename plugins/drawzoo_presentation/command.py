@@ -90,7 +90,7 @@ def _measured(
     found: dict[str, list[Figure]] = {}
     problems = []
     for name, recorded in figures.items():
-        again = measure_all(locate(name, "shipped").folder, recorded, data)
+        again = measure_all(locate(name).folder, recorded, data)
         found[name] = [figure for figure, _ in again]
         problems += [f"{name}: {problem}" for _, problem in again if problem]
     return found, problems
