@@ -148,9 +148,9 @@ class Registry:
             UnknownNameError: If there is none.
             PluginError: If several plugins give the name.
         """
-        distribution, _, short = name.rpartition(":")
+        distribution, colon, short = name.rpartition(":")
         same = self._entries[kind].get(short, [])
-        if distribution:
+        if colon:
             wanted = canonical(distribution)
             same = [entry for entry in same if canonical(entry.distribution) == wanted]
         if not same:

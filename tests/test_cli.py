@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -132,6 +133,23 @@ class TestErrors:
             (["sample", "--out", "missing/x.png"], 8, "create it"),
             (["sample", "--gif", "."], 8, "folder"),
             (["sample", "--gif", "missing/x.gif"], 8, "create it"),
+            (["sample", "--gif", "y.mp4"], 2, "say y.gif"),
+            (["sample", "--gif", "-"], 2, "names no file"),
+            (["sample", "--out", "x.jpg"], 2, "say x.png"),
+            (["sample", "--out", "drawing.gif"], 2, "say drawing.png"),
+            (["sample", "--out", ""], 2, "names no file"),
+            (["sample", "--out", "-"], 2, "names no file"),
+            (["sample", "--out", "."], 2, "name a folder in it"),
+            (["sample", "--out", "/"], 2, "name a folder in it"),
+            (["decode", "draw-mnist", "x", "--out", "x"], 2, "say x.png"),
+            (["decode", "draw-mnist", "x", "--out", "."], 8, "folder"),
+            (["reconstruct", "draw-mnist", "0", "--out", "x.pdf"], 2, "say x.png"),
+            (["encode", "draw-mnist", "0", "--out", "x.pt"], 2, "say x.safetensors"),
+            (["analyze", "kernels", "draw-mnist", "--out", "x.svg"], 2, "say x.png"),
+            (["analyze", "interpolate", "draw-mnist", "--gif", ""], 2, "names no file"),
+            (["bench", "scaling", "draw-mnist", "--out", "x.jpeg"], 2, "say x.png"),
+            (["sample", ":draw-mnist"], 4, "':draw-mnist'"),
+            (["analyze", "parameters", "draw-mnist", "--versus", ""], 3, "no setting ''"),
             (["evaluate"], 2, "MODEL"),
             (["evaluate", "draw-mnits"], 4, "did you mean draw-mnist"),
             (["evaluate", "draw-mnist", "--protocol", "bond"], 4, "bound"),
@@ -398,6 +416,16 @@ class TestSample:
         first = sample("--num", "4", "--seed", "7")
         assert sample("--num", "4", "--seed", "7") == first
         assert sample("--num", "4", "--seed", "8") != first
+
+    def test_only_a_file_that_was_named_is_replaced(self, invoke, model, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("samples.png").write_bytes(b"old")
+        for number in (1, 2):
+            code, _, err = invoke("sample", model, "--num", "1")
+            assert code == 0 and f"samples-{number}.png" in err
+        assert Path("samples.png").read_bytes() == b"old"
+        assert invoke("sample", model, "--num", "1", "--out", "samples.png")[0] == 0
+        assert Path("samples.png").read_bytes() == Path("samples-1.png").read_bytes()
 
     def test_fewer_steps_are_an_earlier_stage(self, sample, model):
         drawing = drawzoo.load(model).draw(4, generator=torch.Generator().manual_seed(0))

@@ -200,7 +200,7 @@ class TestFiles:
     def test_other_files_are_refused(self, tiny, tmp_path, tensors, origin, word):
         fields = {"model": "tiny-mnist", "dataset": None, "split": None, "images": [], "seed": 0}
         header = origin and {"drawzoo": json.dumps(fields | {"format": "codes-1"} | origin)}
-        path = tmp_path / "codes"
+        path = tmp_path / "codes.safetensors"
         save_file(tensors, path, header)
         with pytest.raises(DataError) as caught:
             read_z(path, drawzoo.build(tiny()))
@@ -246,7 +246,7 @@ class TestCommands:
         assert picture.read_bytes()[:4] == b"\x89PNG" and gif.read_bytes()[:3] == b"GIF"
 
     def test_images_one_by_one(self, run, small, tmp_path):
-        path = tmp_path / "codes"
+        path = tmp_path / "codes.safetensors"
         assert run("encode", small, 4, 9, 4, "--out", path)[0] == 0
         tensors = load_file(path)
         assert tensors["z"].shape == (3, 3, 2) and tensors.keys() == {"z", "mean", "log_std"}
@@ -263,17 +263,18 @@ class TestCommands:
 
     def test_mistakes_are_one_line_and_leave_nothing(self, run, small, tmp_path):
         save_file({"z": torch.zeros(3, 4, 7)}, tmp_path / "z")
-        out = tmp_path / "out"
+        out = tmp_path / "out.png"
+        codes = tmp_path / "out.safetensors"
         for args, expected in (
             (["decode", small, tmp_path / "z", "--out", out], 5),
             (["decode", small, tmp_path / "missing", "--out", out], 5),
             (["decode", small, tmp_path / "z", "--out", out, "--gif", out], 2),
-            (["encode", small, "256", "--out", out], 5),
-            (["encode", small, "missing.png", "--out", out], 5),
-            (["encode", small, "--split", "train", "--out", out], 5),
-            (["encode", small, "--out", tmp_path / "missing" / "out"], 8),
+            (["encode", small, "256", "--out", codes], 5),
+            (["encode", small, "missing.png", "--out", codes], 5),
+            (["encode", small, "--split", "train", "--out", codes], 5),
+            (["encode", small, "--out", tmp_path / "missing" / "out.safetensors"], 8),
         ):
             code, stdout, err = run(*args)
             assert code == expected and stdout == []
             assert err.startswith("Error: ") and err.count("\n") == 1
-            assert not out.exists()
+            assert not out.exists() and not codes.exists()

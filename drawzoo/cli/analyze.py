@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from drawzoo.cli.options import json_option
+from drawzoo.cli.options import OutputFile, json_option
 from drawzoo.cli.source import Source, source_options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,9 +21,9 @@ def out_option(default: str) -> Callable[[F], F]:
     """`--out`, the picture."""
     return click.option(
         "--out",
-        type=click.Path(path_type=Path),
+        type=OutputFile(".png"),
         default=Path(default),
-        show_default=True,
+        show_default=f"{default}, with a number if that is there",
         help="The picture (PNG).",
     )
 
@@ -153,7 +153,7 @@ def steps(
 )
 @seed_option
 @out_option("interpolation.png")
-@click.option("--gif", type=click.Path(path_type=Path), help="The same as an animation (GIF).")
+@click.option("--gif", type=OutputFile(".gif"), help="The same as an animation (GIF).")
 @json_option
 def interpolate(
     model: str,
@@ -180,8 +180,6 @@ def interpolate(
     from drawzoo.cli.printing import print_json
     from drawzoo.files import check_writable, write_atomic
 
-    if out == gif:
-        raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
     source = Source(dataset, split, data, transform)
@@ -313,9 +311,10 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
     from drawzoo.analysis.parameters import bounds_versus, parts
     from drawzoo.render.figures import parameters_plot
 
-    against = versus and bounds_versus(versus, {m: one.config for m, one in loaded.items()})
+    configs = {model: one.config for model, one in loaded.items()}
+    against = None if versus is None else bounds_versus(versus, configs)
     found = {model: parts(one) for model, one in loaded.items()}
-    write_atomic(out, parameters_plot(found, against or None))
+    write_atomic(out, parameters_plot(found, against))
     click.echo(f"the parameters of {', '.join(models)} in {out}", err=True)
     if against and against.also_differ:
         others = ", ".join(against.also_differ)

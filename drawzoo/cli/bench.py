@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.cli.options import check_device, json_option
+from drawzoo.cli.options import OutputFile, check_device, json_option
 
 if TYPE_CHECKING:
     from drawzoo.config import ModelConfig
@@ -95,9 +95,9 @@ def sample(**options: Any) -> None:
 @_options(batch=100, compile=False)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(".png"),
     default=Path("scaling.png"),
-    show_default=True,
+    show_default="scaling.png, with a number if that is there",
     help="The plot (PNG).",
 )
 def scaling(out: Path, **options: Any) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from drawzoo.cli.options import OutputFile
+
 MAX_NUM = 10_000
 """Drawings in one picture; it bounds the memory."""
 GIF_NUM = 100
@@ -17,12 +19,12 @@ GIF_NUM = 100
 @click.option("--num", type=click.IntRange(1, MAX_NUM), help="Draw the first codes. [all]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(".png"),
     default=Path("decoded.png"),
-    show_default=True,
+    show_default="decoded.png, with a number if that is there",
     help="Grid of the drawings (PNG).",
 )
-@click.option("--gif", type=click.Path(path_type=Path), help="The drawings, step by step (GIF).")
+@click.option("--gif", type=OutputFile(".gif"), help="The drawings, step by step (GIF).")
 def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | None) -> None:
     """Draws what the latent CODES in a file stand for, as `drawzoo encode` writes them.
 
@@ -34,8 +36,6 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     from drawzoo.errors import DataError
     from drawzoo.files import check_readable, check_writable, write_atomic
 
-    if out == gif:
-        raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
     check_readable(codes)

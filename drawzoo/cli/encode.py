@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from drawzoo.cli.options import OutputFile
 from drawzoo.cli.source import Source, images_argument, source_options
 
 
@@ -17,9 +18,9 @@ from drawzoo.cli.source import Source, images_argument, source_options
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(".safetensors"),
     default=Path("codes.safetensors"),
-    show_default=True,
+    show_default="codes.safetensors, with a number if that is there",
     help="The codes (safetensors).",
 )
 def command(

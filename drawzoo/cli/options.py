@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from drawzoo.errors import ConfigError
 
 __all__ = [
     "CompileCommand",
+    "OutputFile",
     "cache_option",
     "check_device",
     "compile_option",
@@ -44,6 +48,56 @@ class CompileCommand(click.Command):
             for arg, after in zip(args, following, strict=True)
         ]
         return super().parse_args(ctx, args)
+
+
+class OutputFile(click.Path):
+    """A file to write, whose suffix says the format; free of torch.
+
+    A default name that is taken gets a number, so that only a file that was named is replaced.
+
+    Arguments:
+        suffix: Of the format, such as ".png".
+        or_folder: Whether a folder may be named in its place: one that is there, or a new one
+            without a suffix.
+    """
+
+    def __init__(self, suffix: str, *, or_folder: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.suffix, self.or_folder = suffix, or_folder
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """Click's, after what cannot be meant has been refused."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if os.fspath(value) in ("", "-"):
+            self.fail(f"{os.fspath(value)!r} names no file; name one, such as x{self.suffix}")
+        if ctx and param and param.name:
+            source = ctx.get_parameter_source(param.name)
+            if source in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
+                return _free(path)
+        if self.or_folder and path.is_dir() and path.resolve() in (Path.cwd(), Path(path.anchor)):
+            self.fail(f"{path} is not a folder of shards alone; name a folder in it")
+        if path.exists() and not path.is_file():
+            # Folders, pipes and devices: the command says what it can do with them.
+            return path
+        new_folder = self.or_folder and not path.suffix and not path.exists()
+        if path.suffix.lower() != self.suffix and not new_folder:
+            kind = self.suffix[1:].upper() if len(self.suffix) == 4 else self.suffix[1:]
+            self.fail(
+                f"{path} does not end in {self.suffix}, and {kind} is what is written; "
+                f"say {path.with_suffix(self.suffix)}"
+            )
+        return path
+
+
+def _free(path: Path) -> Path:
+    """The path, or, where there is something, the first of `NAME-1`, `NAME-2`, … that is free."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(1))
+    return next(one for one in itertools.chain([path], numbered) if not os.path.lexists(one))
 
 
 compile_option = click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from drawzoo.cli.options import json_option
+from drawzoo.cli.options import OutputFile, json_option
 from drawzoo.cli.source import Source, source_options
 
 MAX_IMAGES = 100
@@ -20,12 +20,12 @@ MAX_IMAGES = 100
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(".png"),
     default=Path("reconstruction.png"),
-    show_default=True,
+    show_default="reconstruction.png, with a number if that is there",
     help="Each image and its canvas after each step (PNG).",
 )
-@click.option("--gif", type=click.Path(path_type=Path), help="The same with windows (GIF).")
+@click.option("--gif", type=OutputFile(".gif"), help="The same with windows (GIF).")
 @json_option
 def command(
     model: str,
@@ -61,8 +61,6 @@ def command(
 
     if len(images) > MAX_IMAGES:
         raise click.UsageError(f"{len(images)} images are too many for one picture: {MAX_IMAGES}")
-    if out == gif:
-        raise click.UsageError(f"--out and --gif are both {out}; name two files")
     for path in filter(None, (out, gif)):
         check_writable(path)
     source = Source(dataset, split, data, transform)

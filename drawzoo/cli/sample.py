@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drawzoo.cli.options import OutputFile
+
 if TYPE_CHECKING:
     from drawzoo.shards import Format
 
@@ -23,9 +25,9 @@ SHOWN = 16
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(".png", or_folder=True),
     default=Path("samples.png"),
-    show_default=True,
+    show_default="samples.png, with a number if that is there",
     help="Grid of the drawings (PNG), or a folder for shards of them.",
 )
 @click.option(
@@ -35,7 +37,7 @@ SHOWN = 16
     show_default=True,
     help="Of the shards: safetensors, or tar files of PNGs.",
 )
-@click.option("--gif", type=click.Path(path_type=Path), help="The drawings, step by step (GIF).")
+@click.option("--gif", type=OutputFile(".gif"), help="The drawings, step by step (GIF).")
 @click.option("--show/--no-show", default=None, help="Picture in the terminal. [if it is one]")
 @click.option("--compile", is_flag=True, help="Compile the decoder; on two cores not faster.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
@@ -78,8 +80,6 @@ def command(
             f"--num {num} is too many for one picture, at most {MAX_NUM}; name a folder as --out "
             "to get shards"
         )
-    if out == gif:
-        raise click.UsageError(f"--out and --gif are both {out}; name two files")
     # What cannot be written is said before anything is computed.
     for path in filter(None, (out, gif)):
         check_writable(path)
