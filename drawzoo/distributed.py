@@ -107,7 +107,7 @@ def world(device: str) -> Iterator[tuple[World, str]]:
             )
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
-    backend = "nccl" if device.startswith("cuda") else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     with _deaths():
         distributed.init_process_group(backend, timeout=TIMEOUT)
     try:

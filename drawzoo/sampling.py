@@ -156,21 +156,23 @@ class Sampling(nn.Module):
         ]
         return torch.cat(codes, dim=1)
 
-    def paint(self, noise: Tensor) -> Tensor:
+    def paint(self, noise: Tensor, *, are_codes: bool = False) -> Tensor:
         """The finished images [B, C, H, W] of standard normal noise [T, B, Z], eq. 13 to 16.
+
+        With `are_codes`, of codes.
 
         Where the codes are the noise and the decoder does not look at the canvas, many of its
         steps come first, and all that they write is added up at once.
         """
         state = self.initial_state(noise.shape[1])
         canvas = state.canvas
-        if self.decoder.closed and self._draws_noise:
+        if self.decoder.closed and (are_codes or self._draws_noise):
             decoder = state.decoder
             for some in torch.split(noise, WRITTEN):
                 h_dec, decoder = self.decoder.unroll(some, decoder, canvas)
                 canvas = canvas + self.writer.total(h_dec)
         else:
-            for _, drawn, _ in self._drawn(noise):
+            for _, drawn, _ in self._drawn(noise, are_codes=are_codes):
                 canvas = drawn
         return self.likelihood.mean(canvas)
 
@@ -182,14 +184,25 @@ class Sampling(nn.Module):
 
         Fewer steps than the model's T give an earlier stage of it, more draw on.
         """
+        return self._course(self._drawn(self._checked_codes(z), are_codes=True))
+
+    @torch.no_grad()
+    def finished(self, z: Tensor) -> Tensor:
+        """The finished images [B, C, H, W] of codes [T, B, Z]: as `decode`, in less memory."""
+        images = self.paint(self._checked_codes(z), are_codes=True)
+        self.check_finite(images)
+        return images
+
+    def _checked_codes(self, z: Tensor) -> Tensor:
         shape = self.latent.shape
         if z.dim() < 2 or tuple(z.shape[2:]) != shape:
             wanted = ", ".join(map(str, ("T", "B", *shape)))
             raise ConfigError(f"{self.name} takes codes of shape [{wanted}], got {list(z.shape)}")
-        self._checked_steps(z.shape[1], z.shape[0], stacklevel=4)
+        self._checked_steps(z.shape[1], z.shape[0], stacklevel=5)
+        z = z.to(self.initial_canvas)
         if not z.isfinite().all():
             raise ConfigError(f"{self.name} takes finite codes, got NaN or infinity")
-        return self._course(self._drawn(z.to(self.initial_canvas), are_codes=True))
+        return z
 
     # From images
 

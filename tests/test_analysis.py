@@ -258,3 +258,20 @@ class TestAttention:
         model = double(reader="whole", writer="whole")
         with pytest.raises(ConfigError, match="tiny has no attention"):
             check_windows("tiny", reconstructions(model, split(1))[0].drawing)
+
+
+def test_the_codes_drawn_anew_are_not_made_of_the_numbers_that_binarise(double, monkeypatch):
+    model = double()
+    asked = []
+    noise = type(model).noise
+    monkeypatch.setattr(
+        type(model),
+        "noise",
+        lambda self, num, steps, generator: (
+            asked.append(generator.get_state()) or noise(self, num, steps, generator)
+        ),
+    )
+    images = Images(torch.zeros(3, *model.config.image, dtype=torch.uint8), None, True)
+    step_effects(model, images, 3, seed=7)
+    binarising = torch.Generator().manual_seed(7).get_state()
+    assert asked and not any(torch.equal(state, binarising) for state in asked)

@@ -1,6 +1,7 @@
 """Latent codes: what encoding and decoding have to do with each other, and the files of codes."""
 
 import json
+import math
 import os
 
 import pytest
@@ -84,6 +85,14 @@ class TestModel:
             after = model.decode(changed).canvases
             assert torch.equal(after[:t], before[:t])
             assert ((after[t:] - before[t:]).flatten(2).abs().amax(dim=2) > 1e-9).all()
+
+    @pytest.mark.parametrize("parts", PARTS, ids=str)
+    def test_finished_images_are_the_last_of_the_drawing(self, double, parts):
+        model = double(**parts)
+        z = model.prior(3, generator=seeded())
+        torch.testing.assert_close(model.finished(z), model.decode(z).images[-1])
+        with pytest.raises(ConfigError, match="finite"):
+            model.finished(z.fill_(torch.nan))
 
     def test_fewer_steps_are_an_earlier_stage_and_more_draw_on_and_say_so(self, double):
         model = double(steps=2)
@@ -189,6 +198,12 @@ class TestFiles:
             ({"z": torch.zeros(2, 4, 2, dtype=torch.int64)}, None, "I64"),
             ({"z": torch.full((2, 4, 2), torch.nan)}, None, "not finite"),
             ({"z": torch.full((2, 4, 2), -torch.inf)}, None, "not finite"),
+            (
+                {"z": torch.zeros(2, 4, 2).double() + 1e300},
+                None,
+                "too large for float32",
+            ),
+            ({"z": torch.zeros(4097, 4, 2)}, None, "4,096"),
             ({"z": torch.zeros(2, 4, 2)}, {"model": "draw-mnist"}, "decode them with draw-mnist"),
             ({"z": torch.zeros(2, 4, 2)}, {"format": "codes-2"}, "codes-2"),
             ({"z": torch.zeros(2, 4, 2)}, {"model": "a\nb\x1b[31m"}, "mean nothing"),
@@ -251,6 +266,28 @@ class TestCommands:
         tensors = load_file(path)
         assert tensors["z"].shape == (3, 3, 2) and tensors.keys() == {"z", "mean", "log_std"}
         assert run("encode", small, 4, "--num", 3, "--out", path)[0] == 2
+
+    def test_only_the_codes_asked_for_are_read(self, run, small, tmp_path):
+        codes, out = tmp_path / "z", tmp_path / "a.png"
+        z = torch.randn(3, 10_001, 2)
+        # Values that are never read are not refused.
+        z[:, 4:] = math.nan
+        save_file({"z": z}, codes)
+        code, _, err = run("decode", small, codes, "--num", 4, "--out", out)
+        assert code == 0 and "4 drawings" in err
+        code, _, err = run("decode", small, codes, "--out", tmp_path / "b.png")
+        assert code == 5 and "10,001" in err and "--num" in err
+
+    def test_codes_and_animations_too_large_are_refused(self, run, small, tmp_path):
+        codes, gif = tmp_path / "z", tmp_path / "a.gif"
+        save_file({"z": torch.zeros(4096, 9000, 2)}, codes)
+        out = ("--out", tmp_path / "a.png")
+        code, _, err = run("decode", small, codes, *out)
+        assert code == 5 and "294,912,000 bytes" in err and "at most 8,192" in err
+        code, _, err = run("decode", small, codes, *out, "--num", 2, "--gif", gif)
+        assert code == 3 and "4,096 steps" in err and not gif.exists()
+        code, _, err = run("sample", small, *out, "--steps", 4096, "--gif", gif)
+        assert code == 3 and "4,096 steps" in err and not gif.exists()
 
     def test_steps_may_be_fewer_and_more_are_noted_once(self, run, small, tmp_path, monkeypatch):
         import warnings

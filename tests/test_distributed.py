@@ -7,9 +7,10 @@ import pytest
 import torch
 from processes import finish, start
 from safetensors.torch import load_file
+from torch import distributed
 
 from drawzoo.config import encode
-from drawzoo.distributed import World
+from drawzoo.distributed import World, world
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.log import read_log
 from drawzoo.weights import WEIGHTS, write_model
@@ -125,3 +126,17 @@ def test_evaluation_and_shards_are_those_of_one(tiny, tmp_path):
     for file in names:
         two, one = (tmp_path / f"shards{size}" / file for size in (2, 1))
         assert two.read_bytes() == one.read_bytes()
+
+
+def test_tensors_of_the_cpu_meet_beside_those_of_the_gpus(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(distributed, "init_process_group", lambda name, **_: asked.append(name))
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    for key, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(key, value)
+    with world("cuda") as (processes, device):
+        assert (processes, device) == (World(1, 2), "cuda:1")
+    backends = distributed.distributed_c10d.BackendConfig(distributed.Backend(asked[0]))
+    assert backends.get_device_backend_map() == {"cpu": "gloo", "cuda": "nccl"}

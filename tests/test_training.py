@@ -20,7 +20,9 @@ from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import LOG, read_log
 from drawzoo.training.loop import Trainer, schedule
+from drawzoo.training.record import training_record
 from drawzoo.weights import WEIGHTS
+from drawzoo.zoo import model_config
 
 TOTAL = 14
 """Steps of a short run: three passes of four steps and a half."""
@@ -405,3 +407,10 @@ class TestRefusals:
         with pytest.raises(TrainingError) as error:
             trainer()
         assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_run_of_less_than_half_an_image_a_second_has_a_record():
+    run = RunConfig(model_config("draw-mnist"), TrainingConfig(batch_size=4))
+    log = [{"step": 5, "epoch": 1.0, "nats": 9.0, "kl": 1.0, "images_per_s": s} for s in (0, 0.01)]
+    log[1]["step"] = 10
+    assert training_record(run, log, 20).seconds == 5 * 4 / 0.5 + 5 * 4 / 0.01

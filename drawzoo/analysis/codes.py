@@ -12,6 +12,7 @@ To decode one, `z` is enough.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +37,10 @@ BATCH = 250
 MAX_BYTES = 1 << 30
 """Larger files of codes are refused unread."""
 MAX_STEPS = 4_096
+MAX_READ = 1 << 28
+"""Bytes of codes that are read at once: they bound the memory."""
+MAX_NUM = 10_000
+"""Codes that are read at once: drawings in one picture."""
 KEY = "drawzoo"
 
 
@@ -101,8 +106,13 @@ def write_codes(path: Path, codes: Codes, labels: Tensor | None, info: CodesInfo
     write_atomic(path, save(tensors, {KEY: msgspec.json.encode(info).decode()}))
 
 
-def read_z(path: Path, model: Draw) -> Tensor:
+def read_z(path: Path, model: Draw, num: int | None = None) -> Tensor:
     """The codes z [T, N, Z] in a file, checked before they are read.
+
+    Arguments:
+        path: The file.
+        model: The model whose codes they are.
+        num: How many codes to read, the first; all unless given.
 
     Raises:
         DataError: If they cannot be read, or are not codes of such a model.
@@ -113,16 +123,39 @@ def read_z(path: Path, model: Draw) -> Tensor:
             raise DataError(f"{path}: {size:,} bytes are more than the {MAX_BYTES:,} that are read")
         with safe_open(path, framework="pt") as file:
             _check(path, file, model)
-            z: Tensor = file.get_tensor("z")
+            part = file.get_slice("z")
+            z: Tensor = part[:, : _num(path, part, num)]
     except SafetensorError as error:
         raise DataError(
             f"{path} is damaged or no safetensors file ({error}); make one with: drawzoo encode"
         ) from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    if not z.isfinite().all():
-        raise DataError(f"{path}: z holds values that are not finite")
+    own = model.initial_canvas.dtype
+    if not z.to(own).isfinite().all():
+        kind = str(own).removeprefix("torch.")
+        raise DataError(f"{path}: z holds values that are not finite, or too large for {kind}")
     return z
+
+
+def _num(path: Path, part: Any, num: int | None) -> int:
+    """How many codes of a slice to read, if that is not too much."""
+    shape: list[int] = part.get_shape()
+    there = shape[1]
+    count = min(there, num or there)
+    if count > MAX_NUM:
+        raise DataError(
+            f"{path} holds {there:,} codes, too many for one picture; "
+            f"choose the first with --num, at most {MAX_NUM:,}"
+        )
+    size = math.prod(shape) // there * int(part.get_dtype()[1:]) // 8
+    if count * size > MAX_READ:
+        raise DataError(
+            f"{path}: {count:,} codes of {shape[0]:,} steps have {count * size:,} bytes, more than "
+            f"the {MAX_READ:,} that are read; choose the first with --num, at most "
+            f"{MAX_READ // size:,}"
+        )
+    return count
 
 
 def _check(path: Path, file: Any, model: Draw) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from drawzoo.analysis.codes import encode_images
 from drawzoo.data.images import Images
 from drawzoo.draw import Draw
+from drawzoo.randomness import seeded
 
 __all__ = ["StepEffects", "step_effects", "step_variants"]
 
@@ -41,7 +42,7 @@ def step_variants(model: Draw, z: Tensor, fresh: Tensor) -> Tensor:
     for t in range(len(z)):
         codes = z.expand(-1, fresh.shape[1], *z.shape[2:]).clone()
         codes[t] = fresh[t]
-        rows.append(model.decode(codes).images[-1])
+        rows.append(model.finished(codes))
     return torch.stack(rows)
 
 
@@ -65,14 +66,14 @@ def step_effects(
     codes = encode_images(model, images, num, seed=seed)
     like = model.initial_canvas
     z = codes.z.to(like)
-    fresh = model.noise(num, len(z), torch.Generator().manual_seed(seed))
-    finished = model.decode(z).images[-1]
+    fresh = model.noise(num, len(z), seeded(seed, "fresh"))
+    finished = model.finished(z)
     removed: list[Tensor] = []
     replaced: list[Tensor] = []
     for t in progress(range(len(z))):
         for other, changes in ((torch.zeros_like(fresh[t]), removed), (fresh[t], replaced)):
             changed = z.clone()
             changed[t] = other
-            difference = model.decode(changed).images[-1] - finished
+            difference = model.finished(changed) - finished
             changes.append(difference.abs().flatten(1).mean(dim=1))
     return StepEffects(codes.kl.to(like), torch.stack(removed), torch.stack(replaced))

@@ -89,6 +89,7 @@ def steps(
 
     from drawzoo.analysis.reconstruction import reconstructions
     from drawzoo.analysis.steps import step_effects, step_variants
+    from drawzoo.randomness import seeded
     from drawzoo.render.figures import steps_sheet
 
     whole = source.split_images(loaded)
@@ -99,7 +100,7 @@ def steps(
         loaded, whole, count, seed=seed, progress=functools.partial(progress, what="step")
     )
     z = base.codes.z
-    fresh = loaded.noise(variants, len(z), torch.Generator().manual_seed(seed))
+    fresh = loaded.noise(variants, len(z), seeded(seed, "fresh"))
     picture = steps_sheet(
         base.drawing.images[-1],
         step_variants(loaded, z, torch.zeros_like(z)),

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 
-from drawzoo.cli.options import OutputFile
+from drawzoo.cli.options import OutputFile, check_gif
 
-MAX_NUM = 10_000
-"""Drawings in one picture; it bounds the memory."""
 GIF_NUM = 100
 
 
 @click.command
 @click.argument("model")
 @click.argument("codes", type=click.Path(path_type=Path))
-@click.option("--num", type=click.IntRange(1, MAX_NUM), help="Draw the first codes. [all]")
+@click.option("--num", type=click.IntRange(1, 10_000), help="Draw the first codes. [all]")
 @click.option(
     "--out",
     type=OutputFile(".png"),
@@ -33,7 +31,7 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     import warnings
 
     from drawzoo.cli.loading import load_model
-    from drawzoo.errors import DataError
+    from drawzoo.cli.progress import progress
     from drawzoo.files import check_readable, check_writable, write_atomic
 
     for path in filter(None, (out, gif)):
@@ -48,22 +46,23 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     from drawzoo.render.grid import grid, png, roomy_scale
     from drawzoo.sampling import CHUNK
 
-    z = read_z(codes, loaded)[:, :num]
-    if z.shape[1] > MAX_NUM:
-        raise DataError(
-            f"{codes} holds {z.shape[1]:,} codes, too many for one picture; "
-            f"choose the first with --num, at most {MAX_NUM:,}"
-        )
-    first = loaded.decode(z[:, :GIF_NUM])
-    images = [first.images[-1]]
-    with warnings.catch_warnings():
-        # What there is to say of the number of steps has been said.
-        warnings.simplefilter("ignore")
-        for start in range(GIF_NUM, z.shape[1], CHUNK):
-            images.append(loaded.decode(z[:, start : start + CHUNK]).images[-1])
+    z = read_z(codes, loaded, num)
+    steps, count = z.shape[:2]
+    if gif:
+        check_gif(steps, min(count, GIF_NUM), loaded.config.image)
+    first = loaded.decode(z[:, :GIF_NUM]) if gif else None
+    images = []
+    # A bar moves at the same pace however many steps there are.
+    chunk = max(1, CHUNK * loaded.steps // max(steps, loaded.steps))
+    for start in progress(range(0, count, chunk), what=model):
+        with warnings.catch_warnings():
+            if start or first:
+                # What there is to say of the number of steps has been said.
+                warnings.simplefilter("ignore")
+            images.append(loaded.finished(z[:, start : start + chunk]))
     whole = torch.cat(images)
     write_atomic(out, png(grid(whole, roomy_scale(whole))))
     click.echo(f"{len(whole)} drawings in {out}", err=True)
-    if gif:
+    if gif and first:
         write_atomic(gif, animate(first))
         click.echo(f"{first.images.shape[1]} of them, step by step, in {gif}", err=True)

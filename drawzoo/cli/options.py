@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "OutputFile",
     "cache_option",
     "check_device",
+    "check_gif",
     "compile_option",
     "data_option",
     "json_option",
@@ -98,6 +100,30 @@ def _free(path: Path) -> Path:
     """The path, or, where there is something, the first of `NAME-1`, `NAME-2`, … that is free."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(1))
     return next(one for one in itertools.chain([path], numbered) if not os.path.lexists(one))
+
+
+MAX_FRAMES = 1_000
+MAX_GIF_PIXELS = 1 << 25
+"""In an animation, of all images at all steps: they bound the memory to some hundred megabytes."""
+
+
+def check_gif(steps: int, num: int, image: tuple[int, ...]) -> None:
+    """Refuses an animation that would take more than the memory.
+
+    Arguments:
+        steps: Its frames.
+        num: Images in each.
+        image: The shape of each, (C, H, W).
+
+    Raises:
+        ConfigError: If it is too large.
+    """
+    pixels = steps * num * math.prod(image)
+    if steps > MAX_FRAMES or pixels > MAX_GIF_PIXELS:
+        raise ConfigError(
+            f"--gif: {steps:,} steps of {num} images are {pixels:,} pixels; at most "
+            f"{MAX_FRAMES:,} steps and {MAX_GIF_PIXELS:,} pixels are animated; choose fewer"
+        )
 
 
 compile_option = click.option(

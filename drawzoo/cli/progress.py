@@ -56,7 +56,7 @@ def training_progress(
         def report(record: dict[str, Any]) -> None:
             bar.update(task, completed=record["step"])
             if "nats" in record:
-                state = "loss {loss:.2f}, {nats:.2f} nats, {images_per_s:,} images/s"
+                state = "loss {loss:.2f}, {nats:.2f} nats, {images_per_s:,.0f} images/s"
                 bar.update(task, state=state.format(**record))
                 if shown and not bar.console.is_terminal:
                     line = "step {step} of {total}, epoch {epoch:.2f}, " + state

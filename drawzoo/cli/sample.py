@@ -68,7 +68,9 @@ def command(
     import warnings
 
     from drawzoo.cli.loading import model_folder
+    from drawzoo.cli.options import check_gif
     from drawzoo.files import check_writable, write_atomic
+    from drawzoo.folder import read_config
 
     if out.is_dir() or not (out.suffix or out.exists()):
         if gif or show:
@@ -84,6 +86,9 @@ def command(
     for path in filter(None, (out, gif)):
         check_writable(path)
     folder = model_folder(model)
+    if gif:
+        config = read_config(folder)
+        check_gif(steps or config.steps, min(num, GIF_NUM), config.image)
 
     import torch
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from drawzoo.errors import (
     PluginError,
     TrainingError,
 )
+from drawzoo.randomness import seeded
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.kit import check_parts
 from drawzoo.training.checkpoint import (
@@ -43,12 +43,6 @@ __all__ = ["Trainer", "schedule"]
 
 LOG_STEPS = 50
 """Steps that one record of the log averages over."""
-
-
-def seeded(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A generator for one purpose and step: the run's randomness needs no state of its own."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def schedule(config: TrainingConfig, step: int, total: int, restarts: Sequence[int] = ()) -> float:
@@ -169,11 +163,9 @@ class Trainer:
                 saving = stopping or self.step % checkpoint_steps == 0 or self.step == self.total
                 if saving or self.step % LOG_STEPS == 0:
                     record = self._record(sums / (self.step - start))
-                    record["images_per_s"] = round(
-                        (self.step - start)
-                        * self.config.training.batch_size
-                        / (time.perf_counter() - since)
-                    )
+                    images = (self.step - start) * self.config.training.batch_size
+                    # Four digits, so that no speed is 0.
+                    record["images_per_s"] = float(f"{images / (time.perf_counter() - since):.4g}")
                     if log is not None:
                         log.write(record)
                     report(record)

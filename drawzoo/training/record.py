@@ -53,8 +53,11 @@ def training_record(run: RunConfig, log: list[dict[str, Any]], train_images: int
         log: Its whole log.
         train_images: Images of the training split.
     """
+    # Older logs have whole numbers, and 0 for less than half an image a second.
     seconds = sum(
-        (record["step"] - before["step"]) * run.training.batch_size / record["images_per_s"]
+        (record["step"] - before["step"])
+        * run.training.batch_size
+        / (record["images_per_s"] or 0.5)
         for before, record in zip([{"step": 0}, *log[:-1]], log, strict=True)
     )
     last = len(log) - 1
