@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,32 +139,17 @@ def _old_card(repository: str, commit: str | None) -> str:
 
 @contextlib.contextmanager
 def _hub_errors(repository: str) -> Iterator[None]:
-    """Turns whatever the client raises into one of our errors, and keeps its own talk quiet.
+    """Turns whatever the client raises into one of our errors.
 
     Raises:
         HubError: If the Hub refuses or cannot be reached.
     """
-    from huggingface_hub.utils import logging as client_logging
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    verbosity, bars = client_logging.get_verbosity(), not are_progress_bars_disabled()
-    client_logging.set_verbosity(logging.CRITICAL)
-    if bars:
-        disable_progress_bars()
     try:
         yield
     except DrawzooError:
         raise
     except Exception as error:
         raise _explain(error, repository) from error
-    finally:
-        client_logging.set_verbosity(verbosity)
-        if bars:
-            enable_progress_bars()
 
 
 def _explain(error: Exception, repository: str) -> DrawzooError:

@@ -74,6 +74,21 @@ class TestPublish:
         assert (code, line) == (0, str(cached(NAME)))
         assert contents(cached(NAME)) == contents(folder)
 
+    def test_settings_of_the_client_are_left_alone(self, loopback, folder, monkeypatch):
+        from huggingface_hub.utils import are_progress_bars_disabled, logging
+
+        def settings():
+            return logging.get_verbosity(), are_progress_bars_disabled()
+
+        def old_card(repository, commit):
+            seen.append(settings())
+            return ""
+
+        before, seen = settings(), []
+        monkeypatch.setattr(drawzoo.publish, "_old_card", old_card)
+        drawzoo.publish.publish(drawzoo.publish.candidate(NAME, manifest.MANIFEST), REPOSITORY)
+        assert seen == [before] and settings() == before
+
     def test_all(self, run, loopback, models):
         code, lines, _ = run("publish", "--all", "--namespace", "user", "--pin")
         assert code == 0 and len(lines) == 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -65,12 +68,39 @@ def command(
             for file, content in pins(found.folder).items():
                 click.echo(f"{repository}: {file}, {content.bytes:,} bytes", err=True)
         else:
-            entry, card, changed, url = publish(
-                found, repository, private=private, create_pr=create_pr
-            )
+            with _quiet_client():
+                entry, card, changed, url = publish(
+                    found, repository, private=private, create_pr=create_pr
+                )
             state = "published" if changed else "unchanged, no new commit"
             click.echo(f"{found.name}: {state}, {url}", err=True)
             if pin_it:
                 write_atomic(found.folder / CARD, card)
                 write_manifest(path, found.name, entry)
         print_json({found.name: msgspec.to_builtins(entry)})
+
+
+@contextlib.contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Keeps the bars and warnings of the Hub's client off the terminal.
+
+    Both are settings of the whole process, which is the command's own; `drawzoo.publish` can be
+    called from any process and thread, and changes neither.
+    """
+    from huggingface_hub.utils import logging as client_logging
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    verbosity, bars = client_logging.get_verbosity(), not are_progress_bars_disabled()
+    client_logging.set_verbosity(logging.CRITICAL)
+    if bars:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        client_logging.set_verbosity(verbosity)
+        if bars:
+            enable_progress_bars()
