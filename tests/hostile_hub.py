@@ -30,7 +30,7 @@ class HostileHub:
         )
         self.server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.005,), daemon=True).start()
         self.files, self.where, self.twist, self.requests = {}, "", None, []
         self.over = threading.Event()
 
