@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         Window,
         Writer,
     )
+    from drawzoo.data.dataset import Dataset, Support
+    from drawzoo.data.images import Images
     from drawzoo.draw import Draw
     from drawzoo.drawing import Bound, Codes, Drawing
     from drawzoo.evaluation.measure import evaluate
@@ -41,6 +43,7 @@ __all__ = [
     "Codes",
     "ComponentConfig",
     "Config",
+    "Dataset",
     "Decoder",
     "DecoderState",
     "Draw",
@@ -49,15 +52,17 @@ __all__ = [
     "Encoder",
     "EncoderState",
     "Figure",
-    "Metric",
     "Gaussian",
+    "Images",
     "Latent",
     "Likelihood",
+    "Metric",
     "ModelConfig",
     "Protocol",
     "Reader",
     "Size",
     "Sizes",
+    "Support",
     "Window",
     "Writer",
     "build",
@@ -75,6 +80,7 @@ _LAZY = {
     "LSTM": "recurrent",
     "Bound": "drawing",
     "Codes": "drawing",
+    "Dataset": "data.dataset",
     "Decoder": "components",
     "DecoderState": "components",
     "Draw": "draw",
@@ -85,10 +91,12 @@ _LAZY = {
     "Metric": "evaluation.protocol",
     "Protocol": "evaluation.protocol",
     "Gaussian": "latent",
+    "Images": "data.images",
     "Latent": "latent",
     "Likelihood": "likelihood",
     "Reader": "components",
     "Sizes": "components",
+    "Support": "data.dataset",
     "Window": "components",
     "Writer": "components",
     "build": "zoo",

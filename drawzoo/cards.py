@@ -10,6 +10,7 @@ from huggingface_hub import ModelCardData
 
 from drawzoo.card_figures import eval_results, figures_text
 from drawzoo.config import COMPONENTS, ModelConfig, to_dict
+from drawzoo.data.dataset import facts
 from drawzoo.figures import Figure
 from drawzoo.manifest import CURVE, DRAWING, SAMPLES, Pin
 from drawzoo.training.config import RunConfig, TrainingConfig
@@ -81,7 +82,7 @@ The bound on the training images and its KL, means over the steps just before:
 ## Limits
 
 It knows {dataset} and nothing else, and not every sample is readable. One run, one seed: the
-figures say nothing of how much they vary from run to run.
+figures say nothing of how much they vary from run to run.{terms}
 
 ## Files
 
@@ -128,6 +129,7 @@ def model_card(
         picture=CURVE,
         train_images=record.train_images,
         dataset=model.dataset,
+        terms=_terms(model.dataset),
         epochs=f"{record.log[-1].epoch:g}",
         seed=record.training.seed,
         hours=f"{record.seconds / 3600:.1f} hours of computation by its log",
@@ -188,6 +190,12 @@ def _components(model: ModelConfig) -> str:
         settings = ", ".join(f"{key} {value}" for key, value in part.config.items())
         rows.append(f"| {kind} | `{part.plugin}:{part.name}` | {settings} |")
     return "\n".join(rows)
+
+
+def _terms(dataset: str) -> str:
+    """What the makers of the data ask of its users, as a paragraph."""
+    terms = (facts(dataset) or {}).get("terms", "")
+    return f"\n\n{terms}" if terms else ""
 
 
 def _settings(record: TrainingRecord) -> str:

@@ -59,7 +59,7 @@ def register_models(register: Registrar) -> None:
 
 @hookspec
 def register_datasets(register: Registrar) -> None:
-    """`register(name, target, summary="…")` for each `drawzoo.data.Dataset`."""
+    """`register(name, target, summary="…")` for each `drawzoo.Dataset`."""
 
 
 @hookspec

@@ -280,6 +280,7 @@ class TestList:
         facts = json.loads(out)
         assert code == 0 and err == ""
         assert facts["name"] == "draw-mnist" and facts["config"]["steps"] == 10
+        assert facts["data"]["licence"] == "CC BY-SA 3.0"
         assert facts["files"]["config.json"]["sha256"] == pin(published / "config.json").sha256
         assert invoke("info", "draw-mnist")[0] == 0
         facts = json.loads(invoke("info", model, "--json")[1])

@@ -241,6 +241,14 @@ class TestBinarizedMNIST:
             load_dataset("binarized-mnist", split, tmp_path)
         assert "SHA-256" in line(error) and "delete it" in line(error)
 
+    def test_a_file_larger_than_the_published_one_is_not_read(self, tmp_path):
+        folder = tmp_path / "binarized_mnist"
+        folder.mkdir()
+        with (folder / "binarized_mnist_test.amat").open("wb") as file:
+            file.truncate(2**40)
+        with pytest.raises(DataError, match="1,099,511,627,776 bytes"):
+            load_dataset("binarized-mnist", "test", tmp_path)
+
     @pytest.mark.parametrize("download", [False, True])
     def test_missing(self, offline, tmp_path, capsys, download):
         with pytest.raises(DataError) as error:

@@ -168,8 +168,9 @@ def test_settings_registered_are_those_of_the_component(tiny, register):
     ids=["floats", "no channels", "empty", "labels"],
 )
 def test_datasets_are_checked(tmp_path, register, images):
-    class Mine:
+    class Mine(drawzoo.Dataset):
         splits = ("train",)
+        support = drawzoo.Support.LEVELS
 
         def load(self, root, split, *, download):
             return images

@@ -13,7 +13,7 @@ from drawzoo.cli.options import json_option
 @click.argument("model")
 @json_option
 def command(model: str, as_json: bool) -> None:
-    """Shows all that is known of a MODEL: configuration, files, hashes, figures."""
+    """Shows all that is known of a MODEL: configuration, data, files, hashes, figures."""
     import json
 
     import msgspec
@@ -21,6 +21,7 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.cli.list import describe
     from drawzoo.cli.printing import print_json
     from drawzoo.config import to_dict
+    from drawzoo.data.dataset import facts as data_facts
     from drawzoo.evaluation.protocol import find_protocol, read_figures
     from drawzoo.figures import facts as figure_facts
     from drawzoo.hub import HUB, LOCAL, cached, locate, pinned, shipped
@@ -44,6 +45,7 @@ def command(model: str, as_json: bool) -> None:
             # Nothing is fetched to tell of it.
             folder_or_none = cached(short) or shipped(short)
             facts["folder"] = str(folder_or_none) if folder_or_none else None
+    facts["data"] = data_facts(facts["config"]["dataset"])
     if as_json:
         print_json(facts, indent=2)
         return
@@ -52,6 +54,9 @@ def command(model: str, as_json: bool) -> None:
             click.echo("config")
             for line in json.dumps(value, indent=2).splitlines()[1:-1]:
                 click.echo(line)
+        elif key == "data":
+            for name, text in (value or {}).items():
+                click.echo(f"{'data ' + name:18} {text}")
         elif key == "files":
             for name, pin in value.items():
                 click.echo(f"{name:18} {pin['bytes']:,} bytes, SHA-256 {pin['sha256']}")

@@ -29,6 +29,22 @@ def register_datasets(register: Registrar) -> None:
         summary="the fixed binarised MNIST of Larochelle & Murray (2011)",
     )
     register(
+        "svhn",
+        "drawzoo.data.svhn:SVHN",
+        summary="house numbers, 32×32 in colour; train, test and extra",
+    )
+    register(
+        "svhn-10k",
+        "drawzoo.data.svhn:SVHN_10K",
+        summary="the first 10,000 house numbers of the test split of svhn",
+    )
+    register(
+        "svhn54",
+        "drawzoo.data.svhn54:SVHN54",
+        summary="whole house numbers, 54×54 in colour, as the paper prepares them",
+    )
+    register("cifar10", "drawzoo.data.cifar10:CIFAR10", summary="photographs, 32×32 in colour")
+    register(
         "mnist-sample",
         "drawzoo.data.mnist_sample:MNIST_SAMPLE",
         summary="256 test images of mnist, which ship with drawzoo",

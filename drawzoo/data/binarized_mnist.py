@@ -10,14 +10,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from drawzoo.data.advice import without_download
-from drawzoo.data.images import Images
+from drawzoo.data.dataset import Dataset, Support
+from drawzoo.data.reading import check_file
 from drawzoo.errors import DataError
 from drawzoo.files import open_regular
+
+if TYPE_CHECKING:
+    import torch
+
+    from drawzoo.data.images import Images
 
 __all__ = ["BINARIZED_MNIST", "read_amat"]
 
@@ -28,6 +34,8 @@ _SHA256 = {
     "valid": "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
     "test": "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
 }
+_LARGEST = 50_000 * 2 * 784
+"""Bytes of the largest file; a larger one is refused unread."""
 
 
 def read_amat(raw: bytes) -> torch.Tensor:
@@ -39,6 +47,8 @@ def read_amat(raw: bytes) -> torch.Tensor:
     Raises:
         ValueError: If it is anything else.
     """
+    import torch
+
     line = 2 * 784
     if not raw or len(raw) % line:
         raise ValueError(f"{len(raw):,} bytes are not whole lines of 784 pixels")
@@ -49,11 +59,17 @@ def read_amat(raw: bytes) -> torch.Tensor:
     return torch.from_numpy(pixels.copy()).view(-1, 1, 28, 28)
 
 
-class _BinarizedMNIST:
+class _BinarizedMNIST(Dataset):
     splits = ("train", "valid", "test")
+    support = Support.BINARY
+    licence = "CC BY-SA 3.0"
+    source = URL
 
     def load(self, root: Path, split: str, *, download: bool) -> Images:
+        from drawzoo.data.images import Images
+
         path = root / "binarized_mnist" / f"binarized_mnist_{split}.amat"
+        check_file("binarized-mnist", path, _LARGEST)
         if not path.exists() and download:
             _download(path, split)
         try:
@@ -73,6 +89,8 @@ class _BinarizedMNIST:
 
 
 def _download(path: Path, split: str) -> None:
+    import torch
+
     url = URL + path.name
     made = [place for place in (path.parent, path.parent.parent) if not place.exists()]
     try:

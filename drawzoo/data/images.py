@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from drawzoo.data.dataset import Support, find_dataset
 from drawzoo.errors import DataError, nearest
 
-__all__ = ["Dataset", "Images", "load_dataset"]
+__all__ = ["Images", "load_dataset"]
 
 
 class Images(NamedTuple):
@@ -56,33 +57,29 @@ class Images(NamedTuple):
         return (total.double() / (255 * len(self.pixels))).float()
 
 
-class Dataset(Protocol):
-    """What `register_datasets` registers."""
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The names of the splits."""
-        ...
-
-    def load(self, root: Path, split: str, *, download: bool) -> Images:
-        """A split, read from below `root`, downloaded first if missing and `download`.
-
-        Raises:
-            DataError: If it is not there, incomplete, or not what it should be.
-        """
-        ...
-
-
-def load_dataset(name: str, split: str, root: Path, *, download: bool = True) -> Images:
+def load_dataset(
+    name: str,
+    split: str,
+    root: Path,
+    *,
+    image: tuple[int, int, int] = (1, 28, 28),
+    download: bool = True,
+) -> Images:
     """A split of the registered dataset `name`.
+
+    Arguments:
+        name: The dataset's name.
+        split: The split's name.
+        root: Where datasets lie.
+        image: (C, H, W), in pixels, that images of any size are fitted to; others keep their own.
+        download: Whether files that are missing may be downloaded.
 
     Raises:
         UnknownNameError: If there is no such dataset.
+        PluginError: If what is registered is none.
         DataError: If there is no such split, or its files are missing or damaged.
     """
-    from drawzoo.registry import registry
-
-    dataset: Dataset = registry().find("dataset", name).load()
+    dataset = find_dataset(name).at(image)
     if split not in dataset.splits:
         raise DataError(f"{name} has no split {split!r}{nearest(split, dataset.splits)}")
     images = dataset.load(root, split, download=download)
@@ -94,4 +91,9 @@ def load_dataset(name: str, split: str, root: Path, *, download: bool = True) ->
         )
     if labels is not None and len(labels) != len(pixels):
         raise DataError(f"{name} gives {len(labels)} labels for {len(pixels)} images")
+    if images.binarize != (dataset.support is Support.AFRESH):
+        raise DataError(
+            f"{name} says that its images are {dataset.support}, and gives them with binarize="
+            f"{images.binarize}"
+        )
     return images

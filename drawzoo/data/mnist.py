@@ -11,14 +11,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from pathlib import Path
-
-import torch
-from torchvision import datasets
+from typing import TYPE_CHECKING
 
 from drawzoo.data.advice import without_download
-from drawzoo.data.images import Images
+from drawzoo.data.dataset import Dataset, Support
+from drawzoo.data.reading import check_file
 from drawzoo.errors import DataError
-from drawzoo.files import check_regular
+
+if TYPE_CHECKING:
+    from drawzoo.data.images import Images
 
 __all__ = ["FASHION_MNIST", "MNIST"]
 
@@ -30,31 +31,43 @@ _LARGEST = 16 + 60_000 * 28 * 28
 """Bytes of the largest file; a larger one is refused unread."""
 
 
-class _IDX:
+class _IDX(Dataset):
     """The four IDX files that a class of torchvision's downloads and reads.
 
     Arguments:
         name: The dataset's name.
-        reader: torchvision's class; its files lie in the folder of its name.
+        reader: The name of torchvision's class, and of the folder of its files.
         md5: The MD5 of each unpacked file. torchvision checks the packed ones as it downloads
             them, and after that only that the files are there.
+        licence: What the images may be used for.
+        source: Where they come from.
     """
 
     splits = ("train", "test")
+    support = Support.AFRESH
 
-    def __init__(self, name: str, reader: type[datasets.MNIST], md5: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, reader: str, md5: dict[str, str], *, licence: str, source: str
+    ) -> None:
         self.name, self.reader, self.md5 = name, reader, md5
+        self.licence, self.source = licence, source
 
     def load(self, root: Path, split: str, *, download: bool) -> Images:
-        folder = root / self.reader.__name__ / "raw"
+        import torch
+        from torchvision import datasets
+
+        from drawzoo.data.images import Images
+
+        folder = root / self.reader / "raw"
         images, labels, count = _FILES[split]
         for name in self.md5:
-            self._check(folder / name)
+            check_file(self.name, folder / name, _LARGEST)
             # torchvision would write a download into a pipe, and wait.
-            self._check(folder / f"{name}.gz")
+            check_file(self.name, folder / f"{name}.gz", _LARGEST)
         made = [place for place in (folder, folder.parent, root) if not place.exists()]
         try:
-            data = self.reader(str(root), train=split == "train", download=download)
+            read = getattr(datasets, self.reader)
+            data = read(str(root), train=split == "train", download=download)
         except Exception as error:
             # torchvision raises RuntimeError, ValueError, OSError and AssertionError here.
             reason = (str(error).splitlines() or [type(error).__name__])[-1]
@@ -88,40 +101,28 @@ class _IDX:
                     )
         return Images(data.data.unsqueeze(1), data.targets.to(torch.int64), binarize=True)
 
-    def _check(self, path: Path) -> None:
-        """Refuses what cannot be the published file or a part of it, unread."""
-        try:
-            size = check_regular(path).st_size
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise DataError(
-                f"{self.name}: cannot read {path}: {error.strerror}; delete it and try again"
-            ) from None
-        if size > _LARGEST:
-            raise DataError(
-                f"{self.name}: {path} is damaged ({size:,} bytes, at most {_LARGEST:,} are right); "
-                "delete it and try again"
-            )
-
 
 MNIST = _IDX(
     "mnist",
-    datasets.MNIST,
+    "MNIST",
     {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     },
+    licence="CC BY-SA 3.0",
+    source="http://yann.lecun.com/exdb/mnist/",
 )
 FASHION_MNIST = _IDX(
     "fashion-mnist",
-    datasets.FashionMNIST,
+    "FashionMNIST",
     {
         "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
         "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
+    licence="MIT",
+    source="https://github.com/zalandoresearch/fashion-mnist",
 )

@@ -6,25 +6,33 @@ They are `Images.subset(256)` of the test splits (`benchmarks/samples.py` makes 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
-from drawzoo.data.images import Images
+from drawzoo.data.dataset import Dataset, Support
 from drawzoo.errors import DataError
 from drawzoo.files import check_regular
+
+if TYPE_CHECKING:
+    from drawzoo.data.images import Images
 
 __all__ = ["BINARIZED_MNIST_SAMPLE", "MNIST_SAMPLE"]
 
 
-class _Sample:
+class _Sample(Dataset):
     splits = ("test",)
+    licence = "CC BY-SA 3.0"
+    source = "http://yann.lecun.com/exdb/mnist/"
 
-    def __init__(self, file: str, *, binarize: bool) -> None:
-        self.path, self.binarize = Path(__file__).with_name(file), binarize
+    def __init__(self, file: str, support: Support) -> None:
+        self.path, self.support = Path(__file__).with_name(file), support
 
     def load(self, root: Path, split: str, *, download: bool) -> Images:
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from drawzoo.data.images import Images
+
         try:
             check_regular(self.path)
             tensors = load_file(self.path)
@@ -35,8 +43,8 @@ class _Sample:
                 f"{self.path}, which ships with drawzoo, is damaged ({reason}); reinstall drawzoo"
             ) from None
         labels = tensors["labels"].to(torch.int64) if "labels" in tensors else None
-        return Images(pixels, labels, self.binarize)
+        return Images(pixels, labels, self.support is Support.AFRESH)
 
 
-MNIST_SAMPLE = _Sample("mnist_sample.safetensors", binarize=True)
-BINARIZED_MNIST_SAMPLE = _Sample("binarized_mnist_sample.safetensors", binarize=False)
+MNIST_SAMPLE = _Sample("mnist_sample.safetensors", Support.AFRESH)
+BINARIZED_MNIST_SAMPLE = _Sample("binarized_mnist_sample.safetensors", Support.BINARY)

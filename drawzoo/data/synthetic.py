@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from drawzoo.data.dataset import Dataset, Support
 
-from drawzoo.data.images import Images
+if TYPE_CHECKING:
+    from drawzoo.data.images import Images
 
 __all__ = ["SYNTHETIC"]
 
 _SPLITS = {"train": (2_000, 0), "valid": (200, 1), "test": (200, 2)}
 
 
-class _Synthetic:
+class _Synthetic(Dataset):
     """Straight strokes, soft at the edge, in one of ten directions, which is the label."""
 
     splits = tuple(_SPLITS)
+    support = Support.AFRESH
+    licence = "MIT"
+    source = "drawzoo, which makes them"
 
     def load(self, root: Path, split: str, *, download: bool) -> Images:
+        import torch
+
+        from drawzoo.data.images import Images
+
         num, seed = _SPLITS[split]
         generator = torch.Generator().manual_seed(seed)
         labels = torch.randint(10, (num,), generator=generator)
