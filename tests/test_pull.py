@@ -166,7 +166,7 @@ def test_list_and_info_say_where_a_model_is_and_fetch_nothing(run, models, loopb
 
 
 @pytest.mark.parametrize(
-    "args", [["sample", "--num", "1", "--out", "x.png"], ["encode", "--out", "codes.npz"]]
+    "args", [["sample", "--num", "1", "--out", "x.png"], ["encode", "--out", "codes.safetensors"]]
 )
 def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tmp_path, args):
     """Once, and of the bytes that are needed: no card, no pictures."""
@@ -180,7 +180,7 @@ def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tm
     monkeypatch.setattr(loading, "download_progress", bar)
     shutil.rmtree(models[NAMES[0]])
     for _ in range(2):
-        run(args[0], NAMES[0], *args[1:])
+        assert run(args[0], NAMES[0], *args[1:])[0] == 0
     size = sum(pin.bytes for file, pin in hub.manifest()[NAMES[0]].files.items() if file in USED)
     assert {(name, expected) for name, _, expected in shown} == {(NAMES[0], size)}
     assert [arrived for _, arrived, _ in shown][-1] == size
