@@ -22,6 +22,7 @@ __all__ = [
     "check_regular",
     "check_writable",
     "locked",
+    "no_empty_folder",
     "open_atomic",
     "open_regular",
     "sweep",
@@ -119,6 +120,19 @@ def sweep(folder: Path) -> None:
     for left in folder.glob(f".*.{'[0-9a-f]' * 12}{PART}"):
         with contextlib.suppress(OSError):
             left.unlink()
+
+
+@contextlib.contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Removes a folder that was made inside if nothing came into it before an error."""
+    new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if new:
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager

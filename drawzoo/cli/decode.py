@@ -9,6 +9,7 @@ import click
 from drawzoo.cli.options import OutputFile, check_gif
 
 GIF_NUM = 100
+SLOW_STEPS = 256
 
 
 @click.command
@@ -52,8 +53,8 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
         check_gif(steps, min(count, GIF_NUM), loaded.config.image)
     first = loaded.decode(z[:, :GIF_NUM]) if gif else None
     images = []
-    # A bar moves at the same pace however many steps there are.
-    chunk = max(1, CHUNK * loaded.steps // max(steps, loaded.steps))
+    # Where there are many steps the bar would stand still for long.
+    chunk = CHUNK if steps <= SLOW_STEPS else CHUNK // 4
     for start in progress(range(0, count, chunk), what=model):
         with warnings.catch_warnings():
             if start or first:

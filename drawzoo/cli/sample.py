@@ -146,11 +146,12 @@ def _shards(
     from drawzoo.cli.progress import progress
     from drawzoo.compilation import compile_sampling
     from drawzoo.distributed import world
+    from drawzoo.files import no_empty_folder
     from drawzoo.shards import write_shards
     from drawzoo.weights import read_model
 
     check_device(device)
-    with world(device) as (processes, device):
+    with no_empty_folder(out), world(device) as (processes, device):
         loaded = read_model(folder).to(device)
         if compile:
             compile_sampling(loaded)
