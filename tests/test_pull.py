@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
 import drawzoo
 from drawzoo import hub, manifest
@@ -166,7 +167,11 @@ def test_list_and_info_say_where_a_model_is_and_fetch_nothing(run, models, loopb
 
 
 @pytest.mark.parametrize(
-    "args", [["sample", "--num", "1", "--out", "x.png"], ["encode", "--out", "codes.safetensors"]]
+    "args",
+    [
+        ["sample", "--num", "1", "--out", "x.png"],
+        ["encode", "photo.png", "--transform", "photo", "--out", "codes.safetensors"],
+    ],
 )
 def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tmp_path, args):
     """Once, and of the bytes that are needed: no card, no pictures."""
@@ -178,9 +183,11 @@ def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tm
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loading, "download_progress", bar)
+    Image.linear_gradient("L").save("photo.png")
     shutil.rmtree(models[NAMES[0]])
     for _ in range(2):
-        assert run(args[0], NAMES[0], *args[1:])[0] == 0
+        code, _, said = run(args[0], NAMES[0], *args[1:])
+        assert code == 0, said
     size = sum(pin.bytes for file, pin in hub.manifest()[NAMES[0]].files.items() if file in USED)
     assert {(name, expected) for name, _, expected in shown} == {(NAMES[0], size)}
     assert [arrived for _, arrived, _ in shown][-1] == size
