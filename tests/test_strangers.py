@@ -164,8 +164,9 @@ def test_settings_registered_are_those_of_the_component(tiny, register):
         Images(torch.zeros(5, 4, 4, dtype=torch.uint8), None, binarize=False),
         Images(torch.zeros(0, 1, 4, 4, dtype=torch.uint8), None, binarize=False),
         Images(torch.zeros(5, 1, 4, 4, dtype=torch.uint8), torch.zeros(4), binarize=False),
+        torch.zeros(5, 1, 4, 4, dtype=torch.uint8),
     ],
-    ids=["floats", "no channels", "empty", "labels"],
+    ids=["floats", "no channels", "empty", "labels", "no Images"],
 )
 def test_datasets_are_checked(tmp_path, register, images):
     class Mine(drawzoo.Dataset):

@@ -8,12 +8,23 @@ from drawzoo.cli.options import json_option
 
 
 @click.command
+@click.option(
+    "--check",
+    metavar="[NAME]",
+    is_flag=False,
+    flag_value="",
+    help="Check all plugins, or that one (an entry point or a distribution): import each by "
+    "itself, resolve every name, build every model.",
+)
 @json_option
-def command(as_json: bool) -> None:
+def command(check: str | None, as_json: bool) -> None:
     """Lists the plugins: who gives them, what they give, and which failed.
 
     Plugins are Python packages that run with your rights: install only those you trust.
     """
+    if check is not None:
+        _check(check or None, as_json)
+        return
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.plugins import installed
@@ -42,3 +53,24 @@ def command(as_json: bool) -> None:
     )
     for clash in clashes:
         click.echo(f"clash: {clash}", err=True)
+
+
+def _check(name: str | None, as_json: bool) -> None:
+    from drawzoo.cli.printing import print_json
+    from drawzoo.errors import PluginError
+    from drawzoo.plugin_checks import check_plugins
+
+    findings = []
+    for finding in check_plugins(name):
+        findings.append(finding)
+        if not as_json:
+            verdict = "ok" if finding.problem is None else f"FAULT: {finding.problem}"
+            click.echo(f"{finding.plugin}: {finding.what}: {verdict} ({finding.seconds:.2f} s)")
+    if as_json:
+        print_json([finding._asdict() for finding in findings], indent=2)
+    if faults := [finding for finding in findings if finding.problem]:
+        first = faults[0]
+        raise PluginError(
+            f"{len(faults)} of {len(findings)} checks found a fault, the first in "
+            f"{first.plugin}: {first.what}"
+        )

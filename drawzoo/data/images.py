@@ -83,6 +83,8 @@ def load_dataset(
     if split not in dataset.splits:
         raise DataError(f"{name} has no split {split!r}{nearest(split, dataset.splits)}")
     images = dataset.load(root, split, download=download)
+    if not isinstance(images, Images):
+        raise DataError(f"{name} gives a {type(images).__name__}; a dataset gives Images")
     pixels, labels = images.pixels, images.labels
     if pixels.dtype != torch.uint8 or pixels.dim() != 4 or len(pixels) == 0:
         raise DataError(

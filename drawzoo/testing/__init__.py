@@ -13,6 +13,8 @@ A component is checked for
 - its weights: a second instance that loads them gives the same results;
 - training mode, the `meta` device (no look at values), and `torch.compile` (one graph).
 
+A data set, a model and an installed plugin have checks of their own, as below.
+
 Example:
     >>> from drawzoo_draw.encoder import LSTMEncoder
     >>> check_encoder(LSTMEncoder, units=8)
@@ -20,12 +22,25 @@ Example:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from drawzoo.components import Encoder, Reader, Writer
+from drawzoo.config import ModelConfig
+from drawzoo.data.images import Dataset
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.kinds import ENCODER, READER, WRITER
 from drawzoo.testing.kit import check
+from drawzoo.testing.whole import dataset_faults, model_faults, plugin_faults
 
-__all__ = ["Fault", "check_encoder", "check_reader", "check_writer"]
+__all__ = [
+    "Fault",
+    "check_dataset",
+    "check_encoder",
+    "check_model",
+    "check_plugin",
+    "check_reader",
+    "check_writer",
+]
 
 
 def check_encoder(component: type[Encoder], /, **settings: object) -> None:
@@ -53,3 +68,41 @@ def check_writer(component: type[Writer], /, **settings: object) -> None:
         Fault: If it breaks what the engine relies on.
     """
     check(WRITER, component, settings)
+
+
+def check_dataset(dataset: Dataset, /, root: Path | None = None) -> None:
+    """Checks a data set: its splits, and the images of each.
+
+    Arguments:
+        dataset: What `register_datasets` registers.
+        root: Where its files are. Without it, files that are missing must be a `DataError`.
+
+    Raises:
+        Fault: If it breaks what training and evaluation rely on.
+    """
+    dataset_faults(dataset, root)
+
+
+def check_model(model: str | ModelConfig, /) -> None:
+    """Checks a model: its components at its own sizes, a training step, and its way through files.
+
+    Arguments:
+        model: A registered name or a configuration.
+
+    Raises:
+        Fault: If it cannot be trained, stored, loaded or drawn with.
+    """
+    model_faults(model)
+
+
+def check_plugin(name: str, /) -> None:
+    """Checks an installed plugin, as `drawzoo plugins --check NAME` does.
+
+    Arguments:
+        name: Its entry point or distribution.
+
+    Raises:
+        Fault: If its import is slow, prints or imports torch; if a hook is not marked; if a name
+            cannot be resolved; if a model cannot be built.
+    """
+    plugin_faults(name)

@@ -1,0 +1,186 @@
+"""Checks of what is not a component: data sets, models, plugins."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from drawzoo.config import ModelConfig, decode, encode
+from drawzoo.data.images import Images
+from drawzoo.errors import DataError, DrawzooError
+from drawzoo.testing.bench import seeded
+from drawzoo.testing.fault import Fault, blame, reason
+from drawzoo.testing.kit import check_parts
+
+__all__ = ["dataset_faults", "model_faults", "plugin_faults"]
+
+
+def dataset_faults(dataset: Any, root: Path | None) -> None:
+    """See `drawzoo.testing.check_dataset`."""
+    if isinstance(dataset, type):
+        raise Fault(
+            f"data set {dataset.__name__}", "is a class", repr(dataset), "give an object of it"
+        )
+    who = f"data set {type(dataset).__name__}"
+    splits = getattr(dataset, "splits", None)
+    if not (isinstance(splits, tuple) and splits and all(isinstance(s, str) for s in splits)):
+        raise Fault(
+            who,
+            "does not name its splits",
+            f"splits is {splits!r}",
+            'set splits = ("train", "test"): a tuple of names, "train" for training',
+        )
+    shapes = {}
+    with tempfile.TemporaryDirectory(prefix="drawzoo-") as empty:
+        for split in splits:
+            images = _loaded(who, dataset, split, root, Path(empty))
+            if images is not None:
+                shapes[split] = list(images.pixels.shape[1:])
+    if len({tuple(shape) for shape in shapes.values()}) > 1:
+        raise Fault(
+            who, "has splits of different shapes", str(shapes), "give all images one [C, H, W]"
+        )
+
+
+def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) -> Images | None:
+    """The checked images of a split, or None if its files are not there and need not be."""
+    try:
+        images = dataset.load(root or empty, split, download=False)
+        again = dataset.load(root or empty, split, download=False)
+    except DataError as error:
+        if root is None:
+            return None
+        raise Fault(
+            who, f"cannot be read: its split {split!r}: {error}", str(root), "give its files' root"
+        ) from error
+    except Exception as error:
+        raise Fault(
+            who,
+            f"fails in its split {split!r}: {reason(error)}",
+            f"load({root or '(an empty folder)'}, {split!r}, download=False)",
+            "raise drawzoo.errors.DataError, in one line, for files that are missing or damaged",
+        ) from error
+    if not isinstance(images, Images):
+        raise Fault(
+            who,
+            f"gives no Images in its split {split!r}",
+            f"a {type(images).__name__}",
+            "return drawzoo.data.images.Images(pixels, labels, …)",
+        )
+    with blame(who, f"has a split {split!r} that cannot be used", repr(images)[:200], "see above"):
+        pixels, labels = images.pixels, images.labels
+        if pixels.dtype != torch.uint8 or pixels.dim() != 4 or not pixels.numel():
+            raise Fault(
+                who,
+                f"has pixels that are not uint8 [N, C, H, W] in its split {split!r}",
+                f"{pixels.dtype} {list(pixels.shape)}",
+                "give grey values from 0 to 255, with a dimension for the channels",
+            )
+        if labels is not None and (labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]):
+            raise Fault(
+                who,
+                f"has labels that are not int64 [N] in its split {split!r}",
+                f"{labels.dtype} {list(labels.shape)} for {len(pixels)} images",
+                "give one whole number for each image, or None",
+            )
+        if not pixels.equal(again.pixels):
+            raise Fault(
+                who,
+                f"gives other images each time in its split {split!r}",
+                "two loads differ",
+                "seed a generator of its own: a run must be repeatable",
+            )
+        index = torch.arange(min(8, len(pixels)))
+        batches = []
+        for seed in (0, 1):
+            with seeded(seed):
+                batches.append(images.batch(index, torch.Generator().manual_seed(0)))
+        if not batches[0].equal(batches[1]):
+            raise Fault(
+                who,
+                "draws random numbers that are not the generator's",
+                "batch(index, generator) differs for the same generator",
+                "draw from the generator that batch is given",
+            )
+        if (
+            batches[0].dtype != torch.float32
+            or not (batches[0] >= 0).logical_and(batches[0] <= 1).all()
+        ):
+            raise Fault(
+                who,
+                "gives batches that are not float32 in [0, 1]",
+                f"{batches[0].dtype} from {batches[0].min()} to {batches[0].max()}",
+                "divide grey values by 255",
+            )
+    return images
+
+
+def model_faults(model: str | ModelConfig) -> None:
+    """See `drawzoo.testing.check_model`."""
+    from drawzoo.folder import check_stranger
+    from drawzoo.weights import read_model, write_model
+    from drawzoo.zoo import build, model_config
+
+    who = f"model {model if isinstance(model, str) else model.name}"
+    with blame(who, "cannot be built", repr(model), "see above"), seeded(0):
+        config = model_config(model) if isinstance(model, str) else model
+        built = build(config).eval()
+    check_parts(built)
+    if decode(encode(built.config), ModelConfig, who) != built.config:
+        raise Fault(who, "has a configuration that JSON changes", repr(built.config), "see above")
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, *config.image, generator=generator).round()
+    noise = built.noise(2, config.steps, generator)
+    labels = torch.zeros(2, dtype=torch.int64) if built.encoder.needs_labels else None
+    seen = f"two images {list(config.image)}, {config.steps} steps"
+    with blame(who, "fails in a training step", seen, "run check_encoder and the like"), seeded(0):
+        terms = built(x, noise, labels)
+        loss = terms.reconstruction.sum() + terms.kl.sum()
+        torch.autograd.backward(loss if terms.auxiliary is None else loss + terms.auxiliary.sum())
+    wrong = [
+        name
+        for name, parameter in built.named_parameters()
+        if parameter.grad is not None and not parameter.grad.isfinite().all()
+    ]
+    if not loss.isfinite() or wrong:
+        raise Fault(
+            who,
+            f"has a loss or gradients that are not finite{': of ' + wrong[0] if wrong else ''}",
+            seen,
+            "run check_encoder and the like: they say where",
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix="drawzoo-") as folder,
+        blame(who, "does not survive saving", seen, "see above"),
+        seeded(1),
+    ):
+        write_model(Path(folder), built.config, built.state_dict())
+        check_stranger(Path(folder))
+        back = read_model(Path(folder))
+        with torch.no_grad():
+            same = torch.allclose(back(x, noise).kl, built(x, noise).kl, rtol=1e-4, atol=1e-5)
+        if not same:
+            raise ValueError("the model that is read again gives another KL")
+    with blame(who, "cannot draw", "sample(2)", "see above"):
+        if not built.sample(2, generator=generator).isfinite().all():
+            raise ValueError("pixels that are not finite")
+
+
+def plugin_faults(name: str) -> None:
+    """See `drawzoo.testing.check_plugin`."""
+    from drawzoo.plugin_checks import check_plugins
+
+    try:
+        for finding in check_plugins(name):
+            if finding.problem:
+                raise Fault(
+                    f"plugin {finding.plugin}",
+                    f"has a fault: {finding.what}: {finding.problem}",
+                    f"drawzoo plugins --check {name}",
+                    "mend what the first line says; DRAWZOO_DEBUG=1 shows tracebacks",
+                )
+    except DrawzooError as error:
+        raise Fault(f"plugin {name}", str(error), "the installed plugins", "install it") from error
