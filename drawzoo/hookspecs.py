@@ -2,7 +2,7 @@
 
 A plugin is a module or object with functions marked `@drawzoo.hookimpl` and named as below,
 announced as an entry point of the group `drawzoo`. Hooks are called once, at start-up, and never
-inside a model. Never give a hook's argument a default value: pluggy would not pass it.
+inside a model. Never give a hook's argument a default value: pluggy 1.6 would not pass it.
 """
 
 from __future__ import annotations

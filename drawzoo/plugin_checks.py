@@ -13,28 +13,27 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
-from drawzoo import hookspecs
-from drawzoo.config import Config
+import drawzoo
+from drawzoo.config import COMPONENTS, Config
+from drawzoo.data.dataset import Dataset
 from drawzoo.errors import DrawzooError, UnknownNameError, nearest, short
-from drawzoo.plugins import GROUP, Plugin, installed
+from drawzoo.plugins import GROUP, Plugin, installed, unmarked
 from drawzoo.registry import Entry, canonical
 
 __all__ = ["Finding", "check_plugins"]
 
 SLOW_S = 2.0
-"""An import that takes longer is a fault: every command waits for it."""
+"""An import that takes longer is a fault; a line says so earlier, as machines may be busy."""
 
 LIMIT_S = 60
 """Seconds after which an import is given up."""
 
-COMPONENTS = {"encoder": "Encoder", "reader": "Reader", "writer": "Writer"}
-"""The base class of each kind of component."""
-
 # In a process of its own, as this one has torch already. What comes after the NUL is ours.
 _PROBE = """
-import json, sys, time
+import json, logging, sys, time
 from importlib.metadata import entry_points
 from drawzoo.plugins import Plugins
+logging.getLogger("drawzoo").disabled = True
 name, distribution = sys.argv[1:]
 (point,) = (p for p in entry_points(group="drawzoo", name=name) if p.dist.name == distribution)
 start = time.perf_counter()
@@ -128,16 +127,8 @@ def _imported(plugin: Plugin) -> Finding:
 
 def _hooks(plugin: Plugin) -> Iterator[Finding]:
     """Functions that look like hooks and are none."""
-    known = {name for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)}
-    known = {name for name in known if name.startswith("register_")}
-    target = _point(plugin).load()
-    for name, function in inspect.getmembers(target, callable):
-        if not name.startswith("register_") or hasattr(function, f"{GROUP}_impl"):
-            continue
-        problem = "is not marked @drawzoo.hookimpl, so it is never called"
-        if name not in known:
-            problem = f"is no hook{nearest(name, known)}"
-        yield Finding(plugin.name, name, problem, 0.0)
+    for function, why in unmarked(_point(plugin).load()).items():
+        yield Finding(plugin.name, function, why, 0.0)
     if not plugin.gives:
         problem = "gives nothing: mark its hooks @drawzoo.hookimpl, and register something"
         yield Finding(plugin.name, "hooks", problem, 0.0)
@@ -176,27 +167,21 @@ def _problem(entry: Entry) -> str | None:
     if entry.kind in COMPONENTS:
         return _component_problem(entry, target)
     if entry.kind == "dataset":
+        if not isinstance(target, Dataset):
+            return "is no instance of a class derived from drawzoo.Dataset; register one"
         splits = getattr(target, "splits", None)
-        if inspect.isclass(target) or not callable(getattr(target, "load", None)):
-            return "is no object with splits and load(root, split, *, download); register an object"
         if not splits or not all(isinstance(split, str) for split in splits):
             return f"has the splits {splits!r}; name them, as in ('train', 'test')"
     return None
 
 
 def _component_problem(entry: Entry, target: Any) -> str | None:
-    from drawzoo import components
-
-    base = COMPONENTS[entry.kind]
-    if not (inspect.isclass(target) and issubclass(target, getattr(components, base))):
+    base = entry.kind.capitalize()
+    if not (inspect.isclass(target) and issubclass(target, getattr(drawzoo, base))):
         return f"is no class that inherits from drawzoo.{base}"
-    settings = _settings(target)
+    settings = target.Config  # type: ignore[attr-defined]
     if not (inspect.isclass(settings) and issubclass(settings, Config)):
         return "has a Config that does not inherit from drawzoo.Config"
     if entry.load_config() not in (None, settings):
         return f"is registered with the settings {entry.config}, and its Config is another class"
     return None
-
-
-def _settings(component: Any) -> Any:
-    return component.Config

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import logging
 import os
 import sys
+import time
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
@@ -25,6 +27,9 @@ GROUP = "drawzoo"
 
 MAX_REASON = 300
 """Characters of a failing plugin's own message that are told."""
+
+SLOW = 0.5
+"""Seconds to load after which a plugin is named: every command waits for it."""
 
 log = logging.getLogger("drawzoo")
 
@@ -65,6 +70,7 @@ class Plugins:
         version = point.dist.version if point.dist else "unknown"
         gives: dict[str, list[str]] = {}
         problem = None
+        start = time.perf_counter()
         try:
             # What a plugin prints must not get into a command's own output.
             with contextlib.redirect_stdout(sys.stderr):
@@ -75,6 +81,11 @@ class Plugins:
             if self._strict:
                 raise PluginError(line) from error
             log.warning(line, exc_info=error if os.environ.get("DRAWZOO_DEBUG") else None)
+        if (took := time.perf_counter() - start) > SLOW:
+            log.warning(
+                f"plugin {point.name} of {distribution} took {took:.1f} s to load, in every "
+                'command; register its parts as "package.module:attribute"'
+            )
         self.plugins.append(Plugin(point.name, distribution, version, gives, problem))
 
     def add(self, plugin: Any, distribution: str, name: str) -> dict[str, list[str]]:
@@ -97,6 +108,8 @@ class Plugins:
         manager.add_hookspecs(hookspecs)
         manager.register(plugin, name)
         manager.check_pending()
+        for function, why in unmarked(plugin).items():
+            log.warning(f"plugin {name} of {distribution}: {function} {why}")
         entries = []
         for kind in KINDS:
             registrar = Registrar(kind, distribution, name)
@@ -113,6 +126,20 @@ class Plugins:
         gives = {kind: [e.name for e in entries if e.kind == kind] for kind in KINDS}
         gives["command"] = sorted(group.commands)
         return {kind: names for kind, names in gives.items() if names}
+
+
+def unmarked(plugin: Any) -> dict[str, str]:
+    """Function → why it is never called, of all that look like hooks and are none."""
+    hooks = [name for name, hook in vars(hookspecs).items() if hasattr(hook, f"{GROUP}_spec")]
+    found = {}
+    for name, function in inspect.getmembers(plugin, callable):
+        if not name.startswith("register_") or hasattr(function, f"{GROUP}_impl"):
+            continue
+        if name in hooks:
+            found[name] = "is not marked, so it is never called; put @drawzoo.hookimpl above it"
+        elif near := nearest(name, hooks):
+            found[name] = f"is no hook{near}"
+    return found
 
 
 @functools.cache

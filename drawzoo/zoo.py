@@ -177,8 +177,9 @@ def component_entry(kind: str, part: ComponentConfig) -> Entry:
                 f"{error}; a plugin that is disabled or failed gives nothing (see: drawzoo plugins)"
             ) from error
         raise PluginError(
-            f"the {kind} {part.name!r} comes from the plugin {part.plugin}, which is not "
-            f"installed; install it: pip install {part.plugin}"
+            f"the model's configuration asks for the {kind} {part.name!r} of the plugin "
+            f"{part.plugin!r}, which is not installed; install it only if you trust it and whoever "
+            "made the model"
         ) from error
 
 

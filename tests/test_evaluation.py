@@ -374,10 +374,18 @@ class TestAccuracy:
     def test_counts(self, supervised):
         pixels = torch.eye(PIXELS).mul(255).to(torch.uint8).view(PIXELS, 1, 1, PIXELS)
         x = Images(pixels.repeat(75, 1, 1, 1), torch.arange(300) % PIXELS, False)
-        x.labels[:60] = 9
+        x.labels[:60] = (x.labels[:60] + 1) % PIXELS
         figure = evaluate(supervised, "accuracy", x, **WHERE)
         assert figure.accuracy == 0.8 and figure.images == 300
         assert figure.accuracy_stderr == pytest.approx((0.8 * 0.2 / 300) ** 0.5, abs=1e-4)
+
+    @pytest.mark.parametrize("label", [-1, PIXELS, 200])
+    def test_labels_of_other_classes(self, supervised, label):
+        x = images(3, (1, 1, PIXELS))._replace(labels=torch.tensor([0, label, 1]))
+        with pytest.raises(
+            DataError, match=f"mnist has labels that are not from 0 to {PIXELS - 1}"
+        ):
+            evaluate(supervised, "accuracy", x, **WHERE)
 
     def test_without_a_classifier(self, double):
         x = images(3)._replace(labels=torch.zeros(3, dtype=torch.int64))

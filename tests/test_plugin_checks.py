@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from drawzoo.cli import main
 from drawzoo.cli.plugins import command
+from drawzoo.data.dataset import Dataset, Support
 from drawzoo.data.images import Images
 from drawzoo.data.synthetic import SYNTHETIC
 from drawzoo.errors import PluginError, UnknownNameError
@@ -158,10 +159,11 @@ def test_the_plugins_of_this_repository_are_sound():
     assert not [f for f in check_plugins("drawzoo") if f.problem]
 
 
-class Made:
+class Made(Dataset):
     """A data set of given images."""
 
     splits = ("train", "test")
+    support = Support.AFRESH
 
     def __init__(self, train, test=None):
         self.images = {"train": train, "test": test or train}
@@ -188,6 +190,18 @@ class NoSplits(Made):
     splits = ["train"]  # noqa: RUF012
 
 
+class NoSupport(Made):
+    support = "binary"
+
+
+class Binary(Made):
+    support = Support.BINARY
+
+
+class Bare:
+    splits = ("train",)
+
+
 class Dice(Images):
     def batch(self, index, generator=None):
         return torch.rand(len(index), 1, 4, 4)
@@ -202,6 +216,9 @@ def test_sound_datasets_pass():
     ("dataset", "fault"),
     [
         (Made, "is a class"),
+        (Bare(), "is no drawzoo.Dataset"),
+        (NoSupport(GREY), "does not say what a pixel may be"),
+        (Binary(GREY), "is binarised otherwise than it says in its split 'train'"),
         (NoSplits(GREY), "does not name its splits"),
         (Lost(GREY), "fails in its split 'train': FileNotFoundError"),
         (Random(GREY), "gives other images each time"),

@@ -27,13 +27,15 @@ def command(check: str | None, as_json: bool) -> None:
         return
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
+    from drawzoo.errors import short
     from drawzoo.plugins import installed
 
     plugins = installed()
     clashes = plugins.registry.clashes()
+    problems = _bad_models()
     if as_json:
         rows = [plugin._asdict() for plugin in plugins.plugins]
-        print_json({"plugins": rows, "clashes": clashes}, indent=2)
+        print_json({"plugins": rows, "clashes": clashes, "problems": problems}, indent=2)
         return
     print_table(
         ["plugin", "distribution", "version", "gives"],
@@ -53,6 +55,23 @@ def command(check: str | None, as_json: bool) -> None:
     )
     for clash in clashes:
         click.echo(f"clash: {clash}", err=True)
+    for problem in problems:
+        click.echo(short(f"problem: {problem}"), err=True)
+
+
+def _bad_models() -> list[str]:
+    """A line for each registered model whose configuration cannot be used."""
+    from drawzoo.errors import DrawzooError
+    from drawzoo.registry import registry
+    from drawzoo.zoo import check_config, model_config
+
+    lines = []
+    for entry in registry().entries("model"):
+        try:
+            check_config(model_config(entry.qualified))
+        except DrawzooError as error:
+            lines.append(f"model {entry.qualified}: {error}")
+    return lines
 
 
 def _check(name: str | None, as_json: bool) -> None:

@@ -57,7 +57,7 @@ class Accuracy(Protocol):
 
         Raises:
             ConfigError: If the model's encoder does not classify.
-            DataError: If the images have no labels.
+            DataError: If the images have no labels, or labels of other classes.
         """
         import torch
 
@@ -67,7 +67,14 @@ class Accuracy(Protocol):
         total, right = len(images.pixels), 0
         for first in progress(range(0, total, BATCH)):
             index = torch.arange(first, min(first + BATCH, total))
-            guess = model.classify(images.batch(index, generator)).argmax(dim=1).cpu()
+            logits = model.classify(images.batch(index, generator))
+            classes = logits.shape[1]
+            if not 0 <= images.labels[index].min() <= images.labels[index].max() < classes:
+                raise DataError(
+                    f"{dataset} has labels that are not from 0 to {classes - 1}, the classes of "
+                    "the model; choose another --dataset"
+                )
+            guess = logits.argmax(dim=1).cpu()
             right += int((guess == images.labels[index]).sum())
         accuracy = right / total
         return {

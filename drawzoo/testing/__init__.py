@@ -26,7 +26,7 @@ from pathlib import Path
 
 from drawzoo.components import Encoder, Reader, Writer
 from drawzoo.config import ModelConfig
-from drawzoo.data.images import Dataset
+from drawzoo.data.dataset import Dataset
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.kinds import ENCODER, READER, WRITER
 from drawzoo.testing.kit import check

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from drawzoo.config import ModelConfig, decode, encode
+from drawzoo.data.dataset import Dataset, Support
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError, DrawzooError
 from drawzoo.testing.bench import seeded
@@ -25,6 +26,15 @@ def dataset_faults(dataset: Any, root: Path | None) -> None:
             f"data set {dataset.__name__}", "is a class", repr(dataset), "give an object of it"
         )
     who = f"data set {type(dataset).__name__}"
+    if not isinstance(dataset, Dataset):
+        raise Fault(who, "is no drawzoo.Dataset", repr(dataset)[:200], "derive its class from it")
+    if not isinstance(getattr(dataset, "support", None), Support):
+        raise Fault(
+            who,
+            "does not say what a pixel may be",
+            f"support is {getattr(dataset, 'support', None)!r}",
+            "set support = drawzoo.data.dataset.Support.LEVELS, BINARY or AFRESH",
+        )
     splits = getattr(dataset, "splits", None)
     if not (isinstance(splits, tuple) and splits and all(isinstance(s, str) for s in splits)):
         raise Fault(
@@ -85,6 +95,14 @@ def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) 
                 f"has labels that are not int64 [N] in its split {split!r}",
                 f"{labels.dtype} {list(labels.shape)} for {len(pixels)} images",
                 "give one whole number for each image, or None",
+            )
+        if images.binarize != (dataset.support is Support.AFRESH):
+            raise Fault(
+                who,
+                f"is binarised otherwise than it says in its split {split!r}",
+                f"support is {dataset.support.name}, and its Images have "
+                f"binarize={images.binarize}",
+                "give binarize=True for Support.AFRESH alone",
             )
         if not pixels.equal(again.pixels):
             raise Fault(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["reproduce"]
 
 
-@click.group
+@click.group(short_help="Prints the tables of the presentation on DRAW, theirs beside ours.")
 def reproduce() -> None:
     """Reproduces the presentation on DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016)."""
 
