@@ -63,7 +63,7 @@ images = model.sample(64, generator=torch.Generator().manual_seed(0))  # probabi
 
 ## Training
 
-On {train_images:,} images of `{dataset}` (train), {epochs} passes, seed {seed}, {hours}:
+On {train_images:,} images of `{dataset}` (train), {epochs} passes, seed {seed}, {hours}{kept}:
 
 ```sh
 {command}
@@ -71,12 +71,10 @@ On {train_images:,} images of `{dataset}` (train), {epochs} passes, seed {seed},
 
 {settings}
 
-The bound on the training images and its KL, means over the steps just before:
+The bound on the training images and its KL, means over the steps just before{valid}:
 
 ![Nats per image over the passes]({picture})
 
-| pass | nats | KL |
-|---|---|---|
 {curve}
 
 ## Limits
@@ -133,9 +131,11 @@ def model_card(
         epochs=f"{record.log[-1].epoch:g}",
         seed=record.training.seed,
         hours=f"{record.seconds / 3600:.1f} hours of computation by its log",
+        kept=_kept(record),
         command=training_command(RunConfig(model, record.training)),
         settings=_settings(record),
-        curve="\n".join(f"| {p.epoch:.0f} | {p.nats:.2f} | {p.kl:.2f} |" for p in _curve(record)),
+        valid=", and the bound on validation" if record.kept else "",
+        curve=_curve_table(record),
         files="\n".join(f"| `{name}` | {p.bytes:,} | `{p.sha256}` |" for name, p in files.items()),
     )
     return f"---\n{_metadata(model, figures).to_yaml()}\n---\n\n{text}"
@@ -198,6 +198,16 @@ def _terms(dataset: str) -> str:
     return f"\n\n{terms}" if terms else ""
 
 
+def _kept(record: TrainingRecord) -> str:
+    """Which weights are used, if not the last."""
+    if record.kept is None:
+        return ""
+    return (
+        f". The weights are those after pass {record.kept.epoch:g}, with the best bound on "
+        f"{record.validation_images:,} other images, {record.kept.valid_nats:.2f} nats"
+    )
+
+
 def _settings(record: TrainingRecord) -> str:
     values = to_dict(record.training)
     named = ", ".join(
@@ -207,6 +217,20 @@ def _settings(record: TrainingRecord) -> str:
         f"All settings: {named}. Trained with drawzoo {record.drawzoo}; `--compile` and other "
         "machines change the rounding and with it the weights, and the figures within their noise."
     )
+
+
+def _curve_table(record: TrainingRecord) -> str:
+    """A row for about ten passes, with a column of validation if there was any."""
+    columns = ["pass", "nats", "KL"]
+    rows = [[f"{p.epoch:.0f}", f"{p.nats:.2f}", f"{p.kl:.2f}"] for p in _curve(record)]
+    if record.kept:
+        valid = {round(p.epoch): p.valid_nats for p in record.log if p.valid_nats is not None}
+        columns.append("on validation")
+        for row in rows:
+            nats = valid.get(int(row[0]))
+            row.append("" if nats is None else f"{nats:.2f}")
+    head, *body = (f"| {' | '.join(row)} |" for row in [columns, *rows])
+    return "\n".join([head, "|" + "---|" * len(columns), *body])
 
 
 def _curve(record: TrainingRecord) -> list[Point]:

@@ -1,4 +1,4 @@
-"""Files of format 1, read as files of format 2. Free of torch.
+"""Files of format 1, and runs from before validation, read as today's. Free of torch.
 
 In format 1 the decoder, the latent code and the likelihood were no components: `config.json` had
 two numbers and a name for them, and their tensors were the engine's own.
@@ -17,9 +17,9 @@ _MARK = "posterior.weight"
 
 
 def config(data: Any) -> Any:
-    """The data of a model's configuration, or of a run with one, in format 2.
+    """The data of a model's configuration, a run's or a record's, as it is today.
 
-    Whatever is not of format 1 is unchanged.
+    Whatever is not older is unchanged.
 
     Example:
         >>> config({"variant": "x", "latent": 3, "format": 1})["latent"]
@@ -27,6 +27,9 @@ def config(data: Any) -> Any:
     """
     if not isinstance(data, dict):
         return data
+    if isinstance(data.get("training"), dict):
+        # A run that says nothing of validation was trained on all images.
+        data = data | {"training": {"validation": 0} | data["training"]}
     if "model" in data:
         return data | {"model": config(data["model"])}
     if data.get("format") != 1:

@@ -53,7 +53,7 @@ def test_two_train_to_the_weights_of_one(config, tmp_path, optimizer):
     for name, tensor in load_file(one / WEIGHTS).items():
         torch.testing.assert_close(weights[name], tensor, rtol=1e-5, atol=1e-5)
     last, last_of_two = read_log(one)[-1], read_log(two)[-1]
-    for key in ("loss", "nats", "kl", "gradient_norm"):
+    for key in ("loss", "nats", "kl", "gradient_norm", "valid_nats", "valid_kl"):
         assert last_of_two[key] == pytest.approx(last[key], rel=1e-4)
 
 

@@ -158,13 +158,20 @@ def _record(run: Path, data: Path | None) -> TrainingRecord:
     if not (run / CHECKPOINT).exists():
         raise none
 
-    from drawzoo.data.images import load_dataset
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import read_log
     from drawzoo.training.record import training_record
+    from drawzoo.training.validation import load_images
 
     checkpoint, log = read_checkpoint(run), read_log(run)
     if checkpoint is None or not log:
         raise none
-    images = load_dataset(checkpoint.config.model.dataset, "train", data_root(data))
-    return training_record(checkpoint.config, log, len(images.pixels))
+    images, validation = load_images(checkpoint.config, data_root(data))
+    best = checkpoint.best and (checkpoint.best.step, checkpoint.best.nats)
+    return training_record(
+        checkpoint.config,
+        log,
+        len(images.pixels),
+        0 if validation is None else len(validation.pixels),
+        best,
+    )

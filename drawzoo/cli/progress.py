@@ -53,10 +53,16 @@ def training_progress(
     with _bar(TextColumn("{task.fields[state]}"), shown=shown) as bar:
         task = bar.add_task("step", completed=step, total=total, state="")
 
+        valid: float | None = None
+
         def report(record: dict[str, Any]) -> None:
+            nonlocal valid
             bar.update(task, completed=record["step"])
             if "nats" in record:
                 state = "loss {loss:.2f}, {nats:.2f} nats, {images_per_s:,.0f} images/s"
+                valid = record.get("valid_nats", valid)
+                if valid is not None:
+                    state += f", validation {valid:.2f} nats"
                 bar.update(task, state=state.format(**record))
                 if shown and not bar.console.is_terminal:
                     line = "step {step} of {total}, epoch {epoch:.2f}, " + state

@@ -182,7 +182,6 @@ def _train(
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import training_progress
     from drawzoo.compilation import pays
-    from drawzoo.data.images import load_dataset
     from drawzoo.distributed import world
     from drawzoo.errors import OutputError
     from drawzoo.files import locked
@@ -190,6 +189,7 @@ def _train(
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import check_tensorboard
     from drawzoo.training.loop import Trainer
+    from drawzoo.training.validation import load_images
 
     check_device(device)
     if tensorboard:
@@ -198,7 +198,7 @@ def _train(
         torch.set_float32_matmul_precision("high")
     with contextlib.ExitStack() as stack, world(device) as (processes, device):
         with processes.leader_first(device):
-            images = load_dataset(config.model.dataset, "train", data_root(data))
+            images, validation = load_images(config, data_root(data))
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -211,7 +211,14 @@ def _train(
                 raise OutputError(f"another run has just written to {out}; start this one again")
         compiled = compile == "yes" or (compile == "auto" and pays(config, len(images.pixels)))
         trainer = Trainer(
-            config, images, out, checkpoint, compile=compiled, device=device, world=processes
+            config,
+            images,
+            out,
+            checkpoint,
+            validation=validation,
+            compile=compiled,
+            device=device,
+            world=processes,
         )
 
         def say(line: str) -> None:
@@ -249,4 +256,8 @@ def _train(
                 f"go on with: {shlex.join(again)}"
             )
             raise SystemExit(130)
-        say(f"done; use it as local-dir:{out}")
+        best = trainer.best and (
+            f" (the weights of step {trainer.best.step}, with the best bound on validation, "
+            f"{trainer.best.nats:.2f} nats)"
+        )
+        say(f"done at step {trainer.step}; use it as local-dir:{out}{best or ''}")

@@ -46,10 +46,20 @@ class Images(NamedTuple):
             raise DataError(f"there are {len(self.pixels):,} images, and {num:,} were asked for")
         if num == len(self.pixels):
             return self
+        return self._at(self._permutation()[:num])
+
+    def hold_out(self, num: int) -> tuple[Images, Images]:
+        """All but `subset(num)` in the order of the file, and `subset(num)`."""
+        order = self._permutation()
+        return self._at(order[num:].sort().values), self._at(order[:num])
+
+    def _permutation(self) -> Tensor:
         # Unlike torch's and NumPy's other generators, this one never changes its numbers.
-        order = torch.from_numpy(np.random.RandomState(0).permutation(len(self.pixels))[:num])
-        labels = None if self.labels is None else self.labels[order]
-        return Images(self.pixels[order], labels, self.binarize)
+        return torch.from_numpy(np.random.RandomState(0).permutation(len(self.pixels)))
+
+    def _at(self, index: Tensor) -> Images:
+        labels = None if self.labels is None else self.labels[index]
+        return Images(self.pixels[index], labels, self.binarize)
 
     def mean(self) -> Tensor:
         """The mean image, float32, [C, H, W]."""

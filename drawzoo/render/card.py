@@ -19,7 +19,7 @@ SAMPLE_NUM, DRAWN_NUM = 64, 16
 SCALE = 2
 MOST_FRAMES = 12
 """Steps in the animation; of more, that many are chosen."""
-BLUE, ORANGE = "#4878a8", "#d0743c"
+BLUE, ORANGE, GREEN = "#4878a8", "#d0743c", "#4f8f4f"
 
 
 def card_pictures(model: Draw, record: TrainingRecord) -> dict[str, bytes]:
@@ -46,18 +46,24 @@ def _thinned(drawing: Drawing) -> Drawing:
 
 
 def _curve(record: TrainingRecord, name: str) -> bytes:
-    """The bound and its KL on the training images."""
+    """The bound and its KL on the training images, and the bound on validation if there is one."""
     figure = Figure(figsize=(6.4, 3.6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     epochs = [point.epoch for point in record.log]
     nats = [point.nats for point in record.log]
-    for values, colour, label in (
-        (nats, BLUE, "bound"),
-        ([point.kl for point in record.log], ORANGE, "KL, a part of it"),
-    ):
+    lines = [
+        (epochs, nats, BLUE, "bound"),
+        (epochs, [point.kl for point in record.log], ORANGE, "KL, a part of it"),
+    ]
+    if valid := {p.epoch: p.valid_nats for p in record.log if p.valid_nats is not None}:
+        lines.append((list(valid), list(valid.values()), GREEN, "bound on validation"))
+    for at, values, colour, label in lines:
         # A line through a single point is nothing.
         mark = "o" if len(values) == 1 else ""
-        axes.plot(epochs, values, color=colour, lw=1.5, marker=mark, label=label)
+        axes.plot(at, values, color=colour, lw=1.5, marker=mark, label=label)
+    if kept := record.kept:
+        at, values, label = [kept.epoch], [kept.valid_nats], "the weights that are used"
+        axes.plot(at, values, "o", mfc="white", mec=GREEN, label=label)
     axes.set_xlim(left=0)
     # The first steps, far above all others, would press the rest flat.
     axes.set_ylim(0, 1.1 * max(nats[len(nats) // 20 :]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from drawzoo.training.config import CHECKPOINT, RunConfig
 
 __all__ = [
     "CHECKPOINT",
+    "Best",
     "Checkpoint",
     "check_same",
     "optimizer_tensors",
@@ -32,6 +34,16 @@ __all__ = [
     "restore_optimizers",
     "write_checkpoint",
 ]
+
+
+class Best(NamedTuple):
+    """The weights with the best bound on validation so far."""
+
+    step: int
+    """Optimiser steps done."""
+    nats: float
+    """The bound, per image."""
+    weights: dict[str, Tensor]
 
 
 class Checkpoint(NamedTuple):
@@ -45,16 +57,25 @@ class Checkpoint(NamedTuple):
     """`<parameter index>.<name>` → state, the parameters of all optimisers one after another."""
     average: dict[str, Tensor]
     """The moving average of the weights; empty without one."""
+    best: Best | None = None
+    """None before the first validation, and without."""
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replaces the checkpoint of a run's folder, whole or not at all."""
     tensors = {
         f"{part}/{name}": tensor.detach().cpu().contiguous()
-        for part in ("model", "optimizer", "average")
-        for name, tensor in getattr(checkpoint, part).items()
+        for part, tensors in (
+            ("model", checkpoint.model),
+            ("optimizer", checkpoint.optimizer),
+            ("average", checkpoint.average),
+            ("best", checkpoint.best.weights if checkpoint.best else {}),
+        )
+        for name, tensor in tensors.items()
     }
     metadata = {"step": str(checkpoint.step), "config": encode(checkpoint.config).decode()}
+    if checkpoint.best:
+        metadata |= {"best_step": str(checkpoint.best.step), "best_nats": str(checkpoint.best.nats)}
     write_atomic(folder / CHECKPOINT, _ordered(save(tensors, metadata)))
 
 
@@ -77,7 +98,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     path = folder / CHECKPOINT
     if not path.exists():
         return None
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "average": {}}
+    parts: dict[str, dict[str, Tensor]] = {
+        part: {} for part in ("model", "optimizer", "average", "best")
+    }
     try:
         check_regular(path)
         with safe_open(path, framework="pt") as file:
@@ -91,7 +114,12 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         config = decode(metadata["config"].encode(), RunConfig, str(path))
         if (step := int(metadata["step"])) < 0:
             raise ValueError(f"step {step}")
-        return Checkpoint(config, step, **parts)
+        best, weights = None, parts.pop("best")
+        if "best_step" in metadata:
+            best = Best(int(metadata["best_step"]), float(metadata["best_nats"]), weights)
+            if not (0 < best.step <= step and math.isfinite(best.nats)):
+                raise ValueError(f"{best.nats} nats at step {best.step} of {step}")
+        return Checkpoint(config, step, **parts, best=best)
     except (SafetensorError, OSError, KeyError, ValueError, ConfigError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TrainingError(

@@ -39,6 +39,10 @@ class TrainingConfig(Config, frozen=True):
             off, over the learning rate. Of Adam, a part of the gradient.
         clip_norm: The gradient's norm is clipped to this.
         ema_decay: Decay of the exponential moving average of the weights; 0 for none.
+        validation: Images whose bound is measured after each pass, and which are never trained on;
+            0 for none. They are of the dataset's own split `valid`, at most all of it, or else of
+            the training split, at most a tenth of it.
+        patience: Passes without a better bound on them after which to stop; None for never.
         seed: Of everything random: weights, order, binarisation and noise.
     """
 
@@ -54,6 +58,8 @@ class TrainingConfig(Config, frozen=True):
     weight_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     clip_norm: Positive = 5.0
     ema_decay: Fraction = 0.0
+    validation: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 5_000
+    patience: Count | None = None
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
 
     def __post_init__(self) -> None:
@@ -63,6 +69,8 @@ class TrainingConfig(Config, frozen=True):
                 f"restarts {list(self.restarts)} are not in order between 0 and {self.epochs} "
                 "epochs"
             )
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience needs validation, which is 0")
 
     def lengthens(self, shorter: TrainingConfig) -> bool:
         """Whether this is `shorter` with passes added after a restart at its end."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -16,26 +16,22 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from drawzoo.compilation import compile_training
 from drawzoo.data.images import Images
 from drawzoo.distributed import ALONE, World
-from drawzoo.errors import (
-    ConfigError,
-    DataError,
-    DistributedError,
-    PluginError,
-    TrainingError,
-)
+from drawzoo.draw import Draw
+from drawzoo.errors import DistributedError, TrainingError
 from drawzoo.randomness import seeded
-from drawzoo.testing.fault import Fault
-from drawzoo.testing.kit import check_parts
 from drawzoo.training.checkpoint import (
     CHECKPOINT,
+    Best,
     Checkpoint,
     optimizer_tensors,
     restore_optimizers,
     write_checkpoint,
 )
+from drawzoo.training.checks import check_components, check_images
 from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import RunLog
 from drawzoo.training.optimizers import make_optimizers
+from drawzoo.training.validation import valid_bound
 from drawzoo.weights import write_model
 from drawzoo.zoo import build
 
@@ -69,9 +65,12 @@ class Trainer:
 
     Arguments:
         config: Model and optimisation.
-        images: The training split.
+        images: The images to train on.
         folder: Where checkpoints, log and weights go; it exists.
         checkpoint: Where to go on from.
+        validation: Images whose bound is measured after each pass; the run ends with the weights
+            of the best, the earliest of equals. Without, or if the model's likelihood is no
+            density, it ends with the last.
         compile: Whether to compile the model with `torch.compile`.
         device: Where to train.
         world: The processes that train together, each on its share of every batch.
@@ -84,6 +83,7 @@ class Trainer:
         folder: Path,
         checkpoint: Checkpoint | None = None,
         *,
+        validation: Images | None = None,
         compile: bool = False,
         device: str = "cpu",
         world: World = ALONE,
@@ -95,8 +95,8 @@ class Trainer:
             torch.manual_seed(seeded(training.seed, "weights").initial_seed())
             self.model = build(config.model)
         self.config = RunConfig(self.model.config, training)
-        self._check_images()
-        self._check_components()
+        check_images(self.model, images, training.batch_size, world.size)
+        check_components(self.model)
         # A dataset's images are of one kind, so that a few tell.
         some = torch.arange(min(len(images.pixels), 1_000))
         self.model.likelihood.check(images.batch(some, seeded(0, "check")))
@@ -113,12 +113,22 @@ class Trainer:
         if training.max_steps is not None:
             self.total = min(self.total, training.max_steps)
         self.restarts = [epochs * self.steps_per_epoch for epochs in training.restarts]
-        self.step = 0
+        self.validation = validation if self.model.likelihood.is_bound else None
+        self.step = self._validated = 0
+        self.best: Best | None = None
         if checkpoint is not None:
             self._restore(checkpoint)
         self._terms: Callable[..., Any] = self.model
         if compile:
             self._terms = compile_training(self.model, self.device)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do: all steps are done, or patience is at its end."""
+        patience, best = self.config.training.patience, self.best
+        if patience is not None and best is not None:
+            return self.step >= min(self.total, best.step + patience * self.steps_per_epoch)
+        return self.step >= self.total
 
     def run(
         self,
@@ -146,35 +156,31 @@ class Trainer:
             torch.random.fork_rng(devices=[]),
             self._log(tensorboard) as log,
         ):
-            if self.step in (0, self.total):
+            if self.step == 0 or self.finished:
                 self.save()
             sums, start, since = torch.zeros(4, device=self.device), self.step, time.perf_counter()
-            while self.step < self.total:
-                try:
+            while not self.finished:
+                with self._saved_if_another_dies():
                     sums += self.train_step()
                     stopping = self.world.any(stop(), self.device)
-                except DistributedError as error:
-                    # Processes meet before the optimiser, or after all: this is a step's state.
-                    self.save()
-                    raise DistributedError(
-                        f"{error}; the checkpoint in {self.folder} is whole, go on with --resume, "
-                        "with any number of processes"
-                    ) from error
                 saving = stopping or self.step % checkpoint_steps == 0 or self.step == self.total
-                if saving or self.step % LOG_STEPS == 0:
+                if saving or self.step % LOG_STEPS == 0 or self._validates():
                     record = self._record(sums / (self.step - start))
                     images = (self.step - start) * self.config.training.batch_size
                     # Four digits, so that no speed is 0.
                     record["images_per_s"] = float(f"{images / (time.perf_counter() - since):.4g}")
+                    if self._validates():
+                        with self._saved_if_another_dies():
+                            record |= self._validate()
                     if log is not None:
                         log.write(record)
                     report(record)
                     sums, start, since = torch.zeros_like(sums), self.step, time.perf_counter()
                 else:
                     report({"step": self.step})
-                if saving:
+                if saving or self.finished:
                     self.save()
-                if stopping and self.step < self.total:
+                if stopping and not self.finished:
                     return False
         return True
 
@@ -182,6 +188,37 @@ class Trainer:
         if self.world.leads:
             return RunLog(self.folder, self.step, tensorboard=tensorboard)
         return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def _saved_if_another_dies(self) -> Iterator[None]:
+        try:
+            yield
+        except DistributedError as error:
+            # Processes meet before the optimiser, or after all: this is a step's state. A pass
+            # that is not validated is done again.
+            if not self._validates():
+                self.save()
+            raise DistributedError(
+                f"{error}; the checkpoint in {self.folder} is whole, go on with --resume, "
+                "with any number of processes"
+            ) from error
+
+    def _validates(self) -> bool:
+        """Whether a pass or the run has ended, and is not validated yet."""
+        ended = self.step % self.steps_per_epoch == 0 or self.step == self.total
+        return self.validation is not None and ended and self._validated < self.step
+
+    def _validate(self) -> dict[str, float]:
+        """Measures the bound on validation of the weights as they are used; keeps the best."""
+        assert self.validation is not None
+        model = self.model if self.average is None else cast(Draw, self.average.module)
+        self._seed(0)
+        nats, kl = valid_bound(model, self.validation, self.world)
+        self._validated = self.step
+        if self.best is None or nats < self.best.nats:
+            weights = {name: value.cpu().clone() for name, value in model.state_dict().items()}
+            self.best = Best(self.step, nats, weights)
+        return {"valid_nats": round(nats, 4), "valid_kl": round(kl, 4)}
 
     def save(self) -> None:
         """Writes the checkpoint, and the weights as a model that can be loaded."""
@@ -194,18 +231,22 @@ class Trainer:
             average = self.average.module.state_dict()
         # The weights first: a run that is killed in between goes on from the checkpoint before,
         # and writes both again.
-        write_model(self.folder, self.config.model, average or model)
+        best = self.best
+        write_model(self.folder, self.config.model, best.weights if best else average or model)
+        optimizer = optimizer_tensors(self.optimizers)
         write_checkpoint(
-            self.folder,
-            Checkpoint(self.config, self.step, model, optimizer_tensors(self.optimizers), average),
+            self.folder, Checkpoint(self.config, self.step, model, optimizer, average, best)
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        self.step = checkpoint.step
+        self.step = self._validated = checkpoint.step
+        self.best = checkpoint.best
         try:
             if self.step > self.total:
                 raise ValueError(f"step {self.step} of {self.total}")
             restore_optimizers(self.optimizers, checkpoint.optimizer)
+            if self.best is not None:
+                self.model.load_state_dict(self.best.weights)
             self.model.load_state_dict(checkpoint.model)
             if self.average is not None and self.step > 0:
                 self.average.module.load_state_dict(checkpoint.average)
@@ -215,50 +256,6 @@ class Trainer:
                 f"{self.folder / CHECKPOINT} does not fit its own configuration ({error}); start "
                 "anew in another folder"
             ) from error
-
-    def _check_images(self) -> None:
-        model, shape = self.model, tuple(self.images.pixels.shape[1:])
-        if shape != model.config.image:
-            raise ConfigError(
-                f"{model.config.name} takes images of {list(model.config.image)} (C, H, W), but "
-                f"{model.config.dataset} has {list(shape)}; say --set image=[C,H,W]"
-            )
-        if model.encoder.needs_labels and self.images.labels is None:
-            raise DataError(
-                f"the encoder of {model.config.name} needs labels, and {model.config.dataset} has "
-                "none; train it on a dataset with labels"
-            )
-        if self.config.training.batch_size < self.world.size:
-            raise ConfigError(
-                f"a batch of {self.config.training.batch_size} is too small for "
-                f"{self.world.size} processes; raise batch_size or start fewer"
-            )
-        if len(self.images.pixels) < self.config.training.batch_size:
-            raise ConfigError(
-                f"a batch of {self.config.training.batch_size} is more than the "
-                f"{len(self.images.pixels)} images of {model.config.dataset}; lower batch_size"
-            )
-
-    def _check_components(self) -> None:
-        """The cheap half of the conformance kit, so that mistakes show before the first step."""
-        try:
-            check_parts(self.model)
-        except Fault as fault:
-            raise PluginError(
-                f"{str(fault).splitlines()[0]} (drawzoo.testing shows an example)"
-            ) from fault
-        model = self.model.eval()
-        x, noise = torch.zeros(2, *model.config.image), torch.zeros(2, *model.latent.shape)
-        try:
-            with torch.no_grad():
-                model(x, noise[None])
-                model.paint(noise[None])
-        except Exception as error:
-            raise PluginError(
-                f"a component of {model.config.name} fails on images of shape {list(x.shape)}: "
-                f"{type(error).__name__}: {error} (DRAWZOO_DEBUG=1 shows where)"
-            ) from error
-        model.train()
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns its loss, bound, KL and gradient norm."""
