@@ -14,7 +14,7 @@ import msgspec
 
 from drawzoo.config import Config
 
-__all__ = ["SUBSET", "Figure", "disagreement", "facts", "find", "plus_minus"]
+__all__ = ["SUBSET", "Figure", "bits", "disagreement", "facts", "find", "plus_minus"]
 
 
 SUBSET = "the first of numpy.random.RandomState(0).permutation(size of the split)"
@@ -52,8 +52,9 @@ class Figure(Config, frozen=True, kw_only=True, tag_field="protocol"):
 
 
 def facts(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON has it: what was measured first, then the values, then the seed."""
+    """A figure as JSON has it: what was measured first, then the values there are, the seed."""
     values = msgspec.to_builtins(figure)
+    values = {key: value for key, value in values.items() if value is not None}
     head = {key: values.pop(key) for key in ("model", "dataset", "split", "protocol", "images")}
     seed = values.pop("seed")
     return {**head, **values, "seed": seed}
@@ -73,6 +74,16 @@ def plus_minus(mean: float, stderr: float) -> str:
         '85.95 ± 0.23'
     """
     return f"{mean:.2f} ± {stderr:.2f}"
+
+
+def bits(per_dimension: float | None) -> str:
+    """What follows nats where there are bits per dimension.
+
+    Example:
+        >>> bits(3.51234)
+        ', 3.512 bits per dimension'
+    """
+    return "" if per_dimension is None else f", {per_dimension:.3f} bits per dimension"
 
 
 def disagreement(recorded: Figure, found: Figure) -> str | None:

@@ -20,11 +20,14 @@ class Likelihood(Component):
             canvas holds a mean and a scale for each pixel.
         is_bound: Whether `nats` is −log of a density of x, so that the training loss bounds
             −log p(x). The cross-entropy of intensities, for one, bounds nothing.
+        bits_per_dimension: Whether bounds are also told in bits per dimension, nats / (C H W ln 2),
+            as those of images of 256 levels are.
     """
 
     image_shape: tuple[int, int, int]
     canvas_shape: tuple[int, int, int]
     is_bound: ClassVar[bool] = True
+    bits_per_dimension: ClassVar[bool] = False
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__()

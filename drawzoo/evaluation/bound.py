@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure, plus_minus
+from drawzoo.figures import Figure, bits, plus_minus
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,8 @@ class BoundFigure(Figure, frozen=True, kw_only=True, tag="bound"):
     """Of the mean."""
     kl: float
     reconstruction: float
+    bits_per_dimension: float | None = None
+    """`nats_mean` / (C H W ln 2), for images of 256 levels."""
 
 
 class Bound(Protocol):
@@ -55,7 +57,7 @@ class Bound(Protocol):
         **settings: Any,
     ) -> dict[str, Any]:
         """Means, with the standard deviation between images and the standard error."""
-        from drawzoo.evaluation.common import moments
+        from drawzoo.evaluation.common import bits_per_dimension, moments
 
         nats, kl, reconstruction = bound_parts(model, images, seed, progress, world)
         mean, std, stderr = moments(nats)
@@ -65,18 +67,20 @@ class Bound(Protocol):
             "nats_stderr": stderr,
             "kl": round(kl.mean().item(), 4),
             "reconstruction": round(reconstruction.mean().item(), 4),
+            "bits_per_dimension": bits_per_dimension(model, mean),
         }
 
     def in_words(self, figure: BoundFigure) -> str:
         return (
-            f"{plus_minus(figure.nats_mean, figure.nats_stderr)} nats per image "
-            f"({figure.kl:.2f} KL + {figure.reconstruction:.2f} reconstruction; standard "
-            f"deviation {figure.nats_std:.2f})"
+            f"{plus_minus(figure.nats_mean, figure.nats_stderr)} nats per image"
+            f"{bits(figure.bits_per_dimension)} ({figure.kl:.2f} KL + "
+            f"{figure.reconstruction:.2f} reconstruction; standard deviation "
+            f"{figure.nats_std:.2f})"
         )
 
     def row(self, figure: BoundFigure) -> list[str]:
         return [
-            plus_minus(figure.nats_mean, figure.nats_stderr),
+            plus_minus(figure.nats_mean, figure.nats_stderr) + bits(figure.bits_per_dimension),
             f"{figure.kl:.2f}",
             f"{figure.reconstruction:.2f}",
         ]
@@ -88,8 +92,11 @@ class Bound(Protocol):
         )
 
     def metrics(self, figure: BoundFigure) -> list[Metric]:
-        name = "Negative log-likelihood bound, protocol bound (nats)"
-        return [Metric("nats_bound", name, figure.nats_mean)]
+        name = "Negative log-likelihood bound, protocol bound"
+        found = [Metric("nats_bound", f"{name} (nats)", figure.nats_mean)]
+        if (value := figure.bits_per_dimension) is not None:
+            found.append(Metric("bits_per_dimension", f"{name} (bits per dimension)", value))
+        return found
 
 
 def bound_parts(

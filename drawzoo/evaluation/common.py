@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
 from drawzoo.errors import WeightsError
 
-__all__ = ["Moments", "moments"]
+if TYPE_CHECKING:
+    from drawzoo.draw import Draw
+
+__all__ = ["Moments", "bits_per_dimension", "moments"]
 
 
 class Moments(NamedTuple):
@@ -35,3 +39,11 @@ def moments(values: Tensor) -> Moments:
     std = values.std(correction=0).item()
     stderr = std / len(values) ** 0.5
     return Moments(round(values.mean().item(), 4), round(std, 4), round(stderr, 4))
+
+
+def bits_per_dimension(model: Draw, nats: float) -> float | None:
+    """Nats an image in bits per dimension; None if they are not told so for the likelihood."""
+    likelihood = model.likelihood
+    if not likelihood.bits_per_dimension:
+        return None
+    return round(nats / (math.prod(likelihood.image_shape) * math.log(2)), 4)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure, plus_minus
+from drawzoo.figures import Figure, bits, plus_minus
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,8 @@ class IwaeFigure(Figure, frozen=True, kw_only=True, tag="iwae"):
     bound_mean: float
     """The bound on the same images, the mean over the same samples."""
     bound_stderr: float
+    bits_per_dimension: float | None = None
+    """`nats_mean` / (C H W ln 2), for images of 256 levels."""
 
 
 class ImportanceWeighted(Protocol):
@@ -78,7 +80,7 @@ class ImportanceWeighted(Protocol):
         **settings: Any,
     ) -> dict[str, Any]:
         """Both bounds on the same images, with standard errors."""
-        from drawzoo.evaluation.common import moments
+        from drawzoo.evaluation.common import bits_per_dimension, moments
 
         tight, loose = iwae_parts(model, images, settings["k"], seed, progress, world)
         bound, (mean, std, stderr) = moments(loose), moments(tight)
@@ -89,6 +91,7 @@ class ImportanceWeighted(Protocol):
             "nats_stderr": stderr,
             "bound_mean": bound.mean,
             "bound_stderr": bound.stderr,
+            "bits_per_dimension": bits_per_dimension(model, mean),
         }
 
     def for_card(self, found: Callable[[int], Figure], total: int) -> Figure:
@@ -99,15 +102,15 @@ class ImportanceWeighted(Protocol):
 
     def in_words(self, figure: IwaeFigure) -> str:
         return (
-            f"{plus_minus(figure.nats_mean, figure.nats_stderr)} nats per image with k={figure.k} "
-            f"(the bound on the same images "
+            f"{plus_minus(figure.nats_mean, figure.nats_stderr)} nats per image"
+            f"{bits(figure.bits_per_dimension)} with k={figure.k} (the bound on the same images "
             f"{plus_minus(figure.bound_mean, figure.bound_stderr)})"
         )
 
     def row(self, figure: IwaeFigure) -> list[str]:
         return [
             str(figure.k),
-            plus_minus(figure.nats_mean, figure.nats_stderr),
+            plus_minus(figure.nats_mean, figure.nats_stderr) + bits(figure.bits_per_dimension),
             plus_minus(figure.bound_mean, figure.bound_stderr),
         ]
 
