@@ -15,6 +15,7 @@ from drawzoo.cli import main
 from drawzoo.errors import ConfigError, OutputError, TrainingError
 from drawzoo.files import locked
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
+from drawzoo.training.loop import Trainer
 from drawzoo.weights import WEIGHTS
 
 TINY = (
@@ -36,14 +37,21 @@ class TestCommand:
             signal.signal(number, handler)
 
     @pytest.fixture
-    def train(self, tmp_path, capsys):
+    def said(self):
+        """What the calls of `train` wrote on stdout."""
+        return []
+
+    @pytest.fixture
+    def train(self, tmp_path, capsys, said):
         """Runs `drawzoo train`; gives its exit code and what it says."""
 
         def run(*args, out=tmp_path / "run"):
             with pytest.raises(SystemExit) as exit:
                 main(["train", *args, "--out", str(out)])
             captured = capsys.readouterr()
-            assert captured.out == ""
+            said.append(captured.out)
+            if "--seeds" not in args:
+                assert captured.out == ""
             return exit.value.code, captured.err
 
         return run
@@ -59,6 +67,63 @@ class TestCommand:
             code, text = train(*args)
             assert code == 0 and "step 4 of 4" in text
         assert state(tmp_path / "run") == before
+
+    def test_seeds_are_trained_one_after_another(self, train, said, tmp_path):
+        assert train(*self.new, "--seed", "3", out=tmp_path / "alone")[0] == 0
+        assert train(*self.new, "--seeds", "5,3", out=tmp_path / "all")[0] == 0
+        assert state(tmp_path / "all" / "seed-3") == state(tmp_path / "alone")
+        nats = [read_checkpoint(tmp_path / "all" / f"seed-{seed}").best.nats for seed in (5, 3)]
+        *seeds, mean = said[-1].splitlines()
+        for seed, bound, line in zip((5, 3), nats, seeds, strict=True):
+            assert line.startswith(f"seed {seed}: {bound:.2f} nats on validation")
+        assert f"{sum(nats) / 2:.2f} ± {abs(nats[0] - nats[1]) / 2**0.5:.2f}" in mean
+        # A run that is there is not begun again, and a seed that is not begins as the others.
+        code, text = train(*self.new, "--seeds", "3,4", out=tmp_path / "all")
+        assert code == 2 and "seed-3" in text and not (tmp_path / "all" / "seed-4").exists()
+        before = state(tmp_path / "all" / "seed-5")
+        code, text = train("--resume", "--seeds", "5,3,4", out=tmp_path / "all")
+        assert code == 0 and said[-1].startswith("\n".join(seeds))
+        assert state(tmp_path / "all" / "seed-5") == before
+        assert train(*self.new, "--seed", "4", out=tmp_path / "four")[0] == 0
+        assert state(tmp_path / "all" / "seed-4") == state(tmp_path / "four")
+
+    def test_seeds_without_validation_have_the_last_bound(self, train, said):
+        code, _ = train(*self.new, "--seeds", "0", "--set", "validation=0")
+        assert code == 0 and "training images" in said[-1] and "±" not in said[-1]
+
+    def test_interrupted_seeds_go_on(self, train, said, tmp_path, monkeypatch):
+        assert train(*self.new, "--seeds", "0,1", out=tmp_path / "whole")[0] == 0
+        step = Trainer.train_step
+
+        def interrupted(trainer):
+            if trainer.config.training.seed == 1 and trainer.step == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            return step(trainer)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "train_step", interrupted)
+            code, text = train(*self.new, "--seeds", "0,1", out=tmp_path / "parts")
+        assert code == 130 and said[-1] == ""
+        words = shlex.split(text.partition("go on with:")[2])
+        assert (
+            words[:2] == ["drawzoo", "train"]
+            and read_checkpoint(tmp_path / "parts" / "seed-1").step == 2
+        )
+        with pytest.raises(SystemExit) as exit:
+            main(words[1:])
+        assert exit.value.code == 0
+        for seed in ("seed-0", "seed-1"):
+            assert state(tmp_path / "parts" / seed) == state(tmp_path / "whole" / seed)
+
+    @pytest.mark.parametrize("seeds", ["", "1,1", "1,-2", "1;2", "a"])
+    def test_seeds_that_are_none(self, train, seeds):
+        code, text = train(*self.new, "--seeds", seeds)
+        assert code == 2 and text.count("\n") == 1 and "--seeds" in text
+
+    def test_seed_and_seeds(self, train):
+        for one in (("--seed", "1"), ("--set", "seed=1")):
+            code, text = train(*self.new, "--seeds", "0,1", *one)
+            assert code == 2 and text.count("\n") == 1
 
     def test_without_tensorboard_nothing_is_written(self, train, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)

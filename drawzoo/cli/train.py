@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +22,12 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=click.IntRange(1, 10**6), help="Passes over the data. [20]")
 @click.option("--max-steps", type=click.IntRange(1, 10**9), help="Stop after this many steps.")
 @click.option("--seed", type=click.IntRange(0), help="Of everything random. [0]")
+@click.option(
+    "--seeds",
+    callback=lambda context, parameter, value: _seeds(value),
+    metavar="SEED,SEED…",
+    help="Train with each of them, in OUT/seed-0 and so on, and print mean and spread.",
+)
 @click.option(
     "--set",
     "settings",
@@ -55,6 +59,7 @@ def command(
     epochs: int | None,
     max_steps: int | None,
     seed: int | None,
+    seeds: list[int] | None,
     settings: tuple[str, ...],
     resume: bool,
     compile: Choice,
@@ -74,6 +79,7 @@ def command(
     \b
     drawzoo train draw-mnist --epochs 20 --out runs/draw
     drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
+    drawzoo train draw-mnist --seeds 0,1,2 --out runs/three
     drawzoo train --resume --out runs/draw
     drawzoo train --resume --out runs/draw --epochs 40 --set 'restarts=[20]'
     torchrun --nproc-per-node 2 -m drawzoo -- train draw-mnist --out runs/draw
@@ -83,33 +89,70 @@ def command(
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= dict(map(parse_setting, settings))
+    if seeds and "seed" in changes:
+        raise click.UsageError("--seeds and a seed exclude each other; leave one out")
+    runs = {out / f"seed-{one}": changes | {"seed": one} for one in seeds or ()} or {out: changes}
     # What is refused here is refused before the seconds that torch takes.
-    asked = None if model is None else _run_config(model, changes)
-    if asked is None and not (out / CHECKPOINT).exists():
+    asked = {run: _run_config(model, own) for run, own in runs.items()} if model else {}
+    if not asked and not any((run / CHECKPOINT).exists() for run in runs):
         raise click.UsageError(
             f"there is no checkpoint in {out} to resume; name a model to train"
             if resume
             else "name a model (see: drawzoo list) or a config.json to train"
         )
 
-    from drawzoo.training.checkpoint import check_same, read_checkpoint
+    from drawzoo.cli.training import Options, Run, train
+    from drawzoo.training.checkpoint import check_same
+
+    found = {run: _checkpoint(run, resume) for run in runs}
+    begun = next((checkpoint.config for checkpoint in found.values() if checkpoint), None)
+    planned = []
+    for run, own in runs.items():
+        checkpoint = found[run]
+        # A seed that has not begun is trained as the others are.
+        base = checkpoint.config if checkpoint else begun
+        if asked:
+            config = asked[run]
+        elif base is not None:
+            config = _changed(base, own)
+        else:
+            raise click.UsageError(f"the run in {out} has not begun; name the model to train")
+        config = _completed(config)
+        if checkpoint is not None:
+            check_same(run, checkpoint.config, config)
+        planned.append(Run(run, config, checkpoint))
+    again = ["drawzoo", "train", "--resume", "--out", str(out)]
+    again += ["--seeds", ",".join(map(str, seeds))] if seeds else []
+    again += ["--data", str(data)] if data else []
+    options = Options(data, compile, tf32, device, checkpoint_steps, tensorboard, again)
+    train(planned, options, summary=seeds is not None)
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} are no numbers with commas between them") from None
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise click.BadParameter(f"{text!r}: a seed is negative, or there twice")
+    return seeds
+
+
+def _checkpoint(out: Path, resume: bool) -> Checkpoint | None:
+    """The checkpoint to go on from, if there is one."""
+    from drawzoo.training.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(out)
-    if checkpoint is not None and checkpoint.step == 0 and not resume:
+    if checkpoint is None or resume:
+        return checkpoint
+    if checkpoint.step == 0:
         # Nothing was trained: the first step failed.
-        checkpoint = None
-    if checkpoint is not None and not resume:
-        raise click.UsageError(
-            f"{out} holds a run already; go on with --resume, or choose another folder"
-        )
-    if asked is None:
-        if checkpoint is None:
-            raise click.UsageError(f"the run in {out} has not begun; name the model to train")
-        asked = _changed(checkpoint.config, changes)
-    config = _completed(asked)
-    if checkpoint is not None:
-        check_same(out, checkpoint.config, config)
-    _train(config, checkpoint, data, out, compile, tf32, device, checkpoint_steps, tensorboard)
+        return None
+    raise click.UsageError(
+        f"{out} holds a run already; go on with --resume, or choose another folder"
+    )
 
 
 def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
@@ -161,103 +204,3 @@ def _completed(config: RunConfig) -> RunConfig:
 
     with torch.device("meta"):
         return RunConfig(build(config.model).config, config.training)
-
-
-def _train(
-    config: RunConfig,
-    checkpoint: Checkpoint | None,
-    data: Path | None,
-    out: Path,
-    compile: Choice,
-    tf32: bool,
-    device: str,
-    checkpoint_steps: int,
-    tensorboard: bool,
-) -> None:
-    import contextlib
-    import shlex
-
-    import torch
-
-    from drawzoo.cli.options import check_device
-    from drawzoo.cli.progress import training_progress
-    from drawzoo.compilation import pays
-    from drawzoo.distributed import world
-    from drawzoo.errors import OutputError
-    from drawzoo.files import locked
-    from drawzoo.paths import data_root
-    from drawzoo.training.checkpoint import read_checkpoint
-    from drawzoo.training.log import check_tensorboard
-    from drawzoo.training.loop import Trainer
-    from drawzoo.training.validation import load_images
-
-    check_device(device)
-    if tensorboard:
-        check_tensorboard()
-    if tf32:
-        torch.set_float32_matmul_precision("high")
-    with contextlib.ExitStack() as stack, world(device) as (processes, device):
-        with processes.leader_first(device):
-            images, validation = load_images(config, data_root(data))
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
-        if processes.leads:
-            stack.enter_context(locked(out))
-            # Another run may have ended here since this one looked.
-            there, start = read_checkpoint(out), checkpoint.step if checkpoint else 0
-            if there is not None and there.step not in (0, start):
-                raise OutputError(f"another run has just written to {out}; start this one again")
-        compiled = compile == "yes" or (compile == "auto" and pays(config, len(images.pixels)))
-        trainer = Trainer(
-            config,
-            images,
-            out,
-            checkpoint,
-            validation=validation,
-            compile=compiled,
-            device=device,
-            world=processes,
-        )
-
-        def say(line: str) -> None:
-            if processes.leads:
-                click.echo(line, err=True)
-
-        stopping: list[int] = []
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            # The step under way is finished; a second signal does not wait for it. Launchers of
-            # several processes send signals on, so that there each may come twice.
-            stopping.append(number)
-            if processes.size == 1:
-                signal.signal(number, signal.SIG_DFL)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
-        say(
-            f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}"
-            + (", compiled" if compiled else "")
-            + (f", {processes.size} processes" if processes.size > 1 else "")
-        )
-        with training_progress(trainer.step, trainer.total, shown=processes.leads) as report:
-            done = trainer.run(
-                checkpoint_steps=checkpoint_steps,
-                tensorboard=tensorboard,
-                stop=lambda: bool(stopping),
-                report=report,
-            )
-        if not done:
-            again = ["drawzoo", "train", "--resume", "--out", str(out)]
-            again += ["--data", str(data)] if data else []
-            say(
-                f"stopped and saved at step {trainer.step} of {trainer.total}; "
-                f"go on with: {shlex.join(again)}"
-            )
-            raise SystemExit(130)
-        best = trainer.best and (
-            f" (the weights of step {trainer.best.step}, with the best bound on validation, "
-            f"{trainer.best.nats:.2f} nats)"
-        )
-        say(f"done at step {trainer.step}; use it as local-dir:{out}{best or ''}")
