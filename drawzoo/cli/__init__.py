@@ -31,6 +31,7 @@ COMMANDS = (
     "info",
     "list",
     "new-plugin",
+    "plot",
     "plugins",
     "publish",
     "pull",

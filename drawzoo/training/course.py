@@ -1,0 +1,60 @@
+"""The course of a run, from its folder: the bound in training and on validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from drawzoo.errors import TrainingError
+from drawzoo.training.checkpoint import read_checkpoint
+from drawzoo.training.config import RunConfig
+from drawzoo.training.log import LOG, read_log
+from drawzoo.training.record import seconds
+
+__all__ = ["Course", "read_course"]
+
+
+class Course(NamedTuple):
+    """What a run has measured so far; lists of one length, an item for each record of its log."""
+
+    config: RunConfig
+    epochs: list[float]
+    minutes: list[float]
+    """Of training alone, without validation."""
+    nats: list[float]
+    """The bound, mean over the steps since the record before."""
+    valid_nats: list[float | None]
+    """The bound on validation, where a pass ended."""
+
+    @property
+    def best(self) -> int | None:
+        """The record with the best bound on validation."""
+        measured = {i: nats for i, nats in enumerate(self.valid_nats) if nats is not None}
+        return min(measured, key=lambda i: measured[i], default=None)
+
+
+def read_course(folder: Path) -> Course:
+    """The course of the run in a folder, finished or not.
+
+    Raises:
+        TrainingError: If there is none, it has no record yet, or its log is damaged.
+    """
+    checkpoint, log = read_checkpoint(folder), read_log(folder)
+    if checkpoint is None:
+        raise TrainingError(
+            f"{folder} holds no run; make one with drawzoo train MODEL --out {folder}"
+        )
+    if not log:
+        raise TrainingError(f"the run in {folder} has no record yet; train some more steps")
+    try:
+        return Course(
+            checkpoint.config,
+            [float(record["epoch"]) for record in log],
+            [time / 60 for time in seconds(log, checkpoint.config.training.batch_size)],
+            [float(record["nats"]) for record in log],
+            [record.get("valid_nats") for record in log],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{folder / LOG} is damaged ({type(error).__name__}: {error}); leave this run out"
+        ) from None
