@@ -24,18 +24,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drawzoo.components import Encoder, Reader, Writer
+from drawzoo.components import Decoder, Encoder, Reader, Writer
 from drawzoo.config import ModelConfig
 from drawzoo.data.dataset import Dataset
+from drawzoo.latent import Latent
+from drawzoo.likelihood import Likelihood
 from drawzoo.testing.fault import Fault
-from drawzoo.testing.kinds import ENCODER, READER, WRITER
+from drawzoo.testing.kinds import DECODER, ENCODER, LATENT, LIKELIHOOD, READER, WRITER
 from drawzoo.testing.kit import check
 from drawzoo.testing.whole import dataset_faults, model_faults, plugin_faults
 
 __all__ = [
     "Fault",
     "check_dataset",
+    "check_decoder",
     "check_encoder",
+    "check_latent",
+    "check_likelihood",
     "check_model",
     "check_plugin",
     "check_reader",
@@ -68,6 +73,33 @@ def check_writer(component: type[Writer], /, **settings: object) -> None:
         Fault: If it breaks what the engine relies on.
     """
     check(WRITER, component, settings)
+
+
+def check_latent(component: type[Latent], /, **settings: object) -> None:
+    """Checks a latent: the posterior, the prior, and the shape of a code.
+
+    Raises:
+        Fault: If it breaks what the engine relies on.
+    """
+    check(LATENT, component, settings)
+
+
+def check_decoder(component: type[Decoder], /, **settings: object) -> None:
+    """Checks a decoder: its steps, what it says of the canvas, and its `unroll`.
+
+    Raises:
+        Fault: If it breaks what the engine relies on.
+    """
+    check(DECODER, component, settings)
+
+
+def check_likelihood(component: type[Likelihood], /, **settings: object) -> None:
+    """Checks a likelihood: nats that are −log of a distribution, the mean, a canvas for a mean.
+
+    Raises:
+        Fault: If it breaks what the engine relies on.
+    """
+    check(LIKELIHOOD, component, settings)
 
 
 def check_dataset(dataset: Dataset, /, root: Path | None = None) -> None:

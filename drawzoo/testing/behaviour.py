@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from drawzoo.testing.bench import Bench, seeded
-from drawzoo.testing.kinds import BATCH, Inputs, same
+from drawzoo.testing.forms import same
+from drawzoo.testing.kinds import BATCH, Inputs
 
 __all__ = ["batch", "double", "finite", "form", "same_each_time", "uses"]
-
-LARGE = 1e3
 
 
 def form(bench: Bench) -> None:
@@ -109,8 +108,7 @@ def finite(bench: Bench) -> None:
     for what, inputs in (
         ("ordinary", bench.given),
         ("zero", {k: torch.zeros_like(t) for k, t in bench.given.items()}),
-        # Pixels have bounds.
-        ("large", {k: t if t.dim() == 4 else LARGE * t for k, t in bench.given.items()}),
+        ("large", {k: t * bench.kind.large.get(k, 1) for k, t in bench.given.items()}),
     ):
         if not bench.call(component, inputs).isfinite().all():
             bench.fail(

@@ -89,11 +89,18 @@ class Bench:
         self.config = self._settings(settings)
 
     def fit(self, sizes: Sizes) -> None:
-        """Builds for these sizes from now on."""
-        self.sizes = sizes
+        """Builds for these sizes from now on; or for what the engine tells of them."""
+        self.given = {}
+        with self.blame(
+            f"cannot tell its shape_of for images of shape {list(sizes.image)}",
+            "compute it from the settings and sizes.image alone",
+            f"{self.component.__name__}.shape_of({self.config!r}, sizes)",
+        ):
+            self.sizes = self.kind.known(sizes, self.component, self.config)
+        component = self.built()
         generator = torch.Generator().manual_seed(0)
-        self.given = self.kind.inputs(sizes, generator)
-        self.others = self.kind.inputs(sizes, generator)
+        self.given = self.kind.inputs(self.sizes, generator, component)
+        self.others = self.kind.inputs(self.sizes, generator, component)
 
     def fail(self, what: str, seen: str, do: str) -> NoReturn:
         """Raises the `Fault`."""
@@ -113,8 +120,8 @@ class Bench:
         with (
             self.blame(
                 f"cannot be built for images of shape {list(self.sizes.image)}",
-                "take channels, height and width from sizes.image, features from sizes.glimpse and "
-                "sizes.decoder",
+                "take channels, height and width from sizes.image, and of its neighbours' features "
+                f"those that are known: {', '.join(self.kind.neighbours) or 'none'}",
                 f"{self.component.__name__}({self.config!r}, {self.sizes!r})",
             ),
             seeded(seed),

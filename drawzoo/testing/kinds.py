@@ -5,22 +5,56 @@ A kind of component that the engine gains needs one more class here, and a line 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
+import msgspec
 import torch
 from torch import Tensor
-from torch.utils import _pytree
 
-from drawzoo.components import Component, Encoder, Reader, Sizes, Window, Writer, out_shape
+from drawzoo.components import (
+    Component,
+    Decoder,
+    Encoder,
+    Reader,
+    Sizes,
+    Writer,
+    out_shape,
+)
+from drawzoo.errors import DrawzooError
+from drawzoo.latent import Latent
+from drawzoo.likelihood import Likelihood
 from drawzoo.testing.fault import Fault
+from drawzoo.testing.forms import (
+    batch_first,
+    check_gaussian,
+    check_shape,
+    check_state,
+    check_window,
+    same,
+    two,
+    unchanged,
+)
 
-__all__ = ["BATCH", "ENCODER", "KINDS", "READER", "WRITER", "Inputs", "Kind"]
+__all__ = [
+    "BATCH",
+    "DECODER",
+    "ENCODER",
+    "KINDS",
+    "LATENT",
+    "LIKELIHOOD",
+    "READER",
+    "WRITER",
+    "Inputs",
+    "Kind",
+]
 
 BATCH = 3
-DECODER = 6
-GLIMPSE = 4
+STEPS = 2
+FEATURES = {"latent_shape": 5, "decoder_shape": 6, "glimpse_shape": 4, "encoder_shape": 7}
+"""Features, or channels of maps."""
 
 Inputs = dict[str, Tensor]
 """The tensors that a call is given by name, each [B, …]."""
@@ -31,15 +65,30 @@ class Kind:
 
     name: ClassVar[str]
     base: ClassVar[type[Component]]
-    sized: ClassVar[dict[str, str]]
+    neighbours: ClassVar[tuple[str, ...]]
+    """The fields of `Sizes` that are known when it is built."""
+    sized: ClassVar[dict[str, str]] = {}
     """Input → the field of `Sizes` that says how long it is. A component whose tensors depend on
     that field must use the input."""
+    large: ClassVar[dict[str, float]]
+    """Input → by what it may grow; pixels have bounds."""
+    zero: ClassVar[str] = "h_dec"
+    """The input that is 0 at the engine's first step."""
+    learns: ClassVar[tuple[str, ...]] = ()
+    """The inputs that a gradient must reach, as what gives them learns through the component."""
 
-    def sizes(self, image: tuple[int, int, int]) -> Sizes:
-        """The sizes that the kit builds a component for."""
-        return Sizes(image=image, decoder_shape=(DECODER,), glimpse_shape=(GLIMPSE,))
+    def sizes(self, image: tuple[int, int, int], *, maps: bool) -> Sizes:
+        """Sizes to build a component for: its neighbours give vectors, or maps."""
+        _, height, width = image
+        more = (height // 2, width // 2) if maps else ()
+        return Sizes(image=image, **{name: (n, *more) for name, n in FEATURES.items()})
 
-    def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
+    def known(self, sizes: Sizes, component: Any, config: Any) -> Sizes:
+        """Of these sizes, what the engine tells a component of this kind."""
+        unknown = {name: () for name in FEATURES if name not in self.neighbours}
+        return msgspec.structs.replace(sizes, **unknown)
+
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
         """Random inputs, float32."""
         raise NotImplementedError
 
@@ -66,10 +115,11 @@ class Kind:
 
 class _EncoderKind(Kind):
     name, base = "encoder", Encoder
+    neighbours = ("latent_shape", "decoder_shape", "glimpse_shape")
     sized = {"glimpse": "glimpse_shape", "h_dec": "decoder_shape"}  # noqa: RUF012
-    steps = 2
+    large = {"glimpse": 1e3, "h_dec": 1e3}  # noqa: RUF012
 
-    def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
         return {
             "x": torch.rand(BATCH, *sizes.image, generator=generator),
             "glimpse": torch.randn(BATCH, *sizes.glimpse_shape, generator=generator),
@@ -79,7 +129,7 @@ class _EncoderKind(Kind):
     def run(self, component: Encoder, inputs: Inputs) -> Tensor:
         context = component.prepare(inputs["x"])
         state = component.initial_state(len(inputs["x"]))
-        for _ in range(self.steps):
+        for _ in range(STEPS):
             h, state = component(inputs["glimpse"], inputs["h_dec"], state, context)
         features: Tensor = h
         return features
@@ -89,14 +139,14 @@ class _EncoderKind(Kind):
         context = unchanged(who, "prepare", lambda: component.prepare(x), inputs)
         batch_first(who, "the context that prepare gives", context, x)
         state = component.initial_state(len(x))
-        _check_state(who, "initial_state", state, x)
-        for step in range(self.steps):
+        check_state(who, "initial_state", state, x)
+        for step in range(STEPS):
             before = {**inputs, "its state": state, "its context": context}
             pair = unchanged(
                 who, "forward", partial(component, glimpse, h_dec, state, context), before
             )
             _, state = two(who, pair, "h_enc and the next state")
-            _check_state(who, f"forward, at step {step + 1},", state, x)
+            check_state(who, f"forward, at step {step + 1},", state, x)
 
     def extra(self, component: Encoder, inputs: Inputs, who: str) -> Tensor | None:
         if not component.needs_labels:
@@ -120,9 +170,11 @@ class _EncoderKind(Kind):
 
 class _ReaderKind(Kind):
     name, base = "reader", Reader
+    neighbours = ("latent_shape", "decoder_shape")
     sized = {"h_dec": "decoder_shape"}  # noqa: RUF012
+    large = {"h_dec": 1e3}  # noqa: RUF012
 
-    def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
         x, guess = torch.rand(2, BATCH, *sizes.image, generator=generator)
         h_dec = torch.randn(BATCH, *sizes.decoder_shape, generator=generator)
         return {"x": x, "error": x - guess, "h_dec": h_dec}
@@ -133,7 +185,7 @@ class _ReaderKind(Kind):
 
     def inspect(self, component: Reader, inputs: Inputs, who: str) -> None:
         pair = unchanged(who, "forward", lambda: component(*inputs.values()), inputs)
-        _check_window(who, two(who, pair, "the glimpse and its window")[1], inputs["x"])
+        check_window(who, two(who, pair, "the glimpse and its window")[1], inputs["x"])
 
     def sees(self, depends: Callable[[str], bool]) -> str | None:
         if depends("x") or depends("error"):
@@ -143,9 +195,11 @@ class _ReaderKind(Kind):
 
 class _WriterKind(Kind):
     name, base = "writer", Writer
-    sized: ClassVar[dict[str, str]] = {}
+    neighbours = ("latent_shape", "decoder_shape", "glimpse_shape")
+    large = {"h_dec": 1e3}  # noqa: RUF012
+    learns = ("h_dec",)
 
-    def inputs(self, sizes: Sizes, generator: torch.Generator) -> Inputs:
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
         return {"h_dec": torch.randn(BATCH, *sizes.decoder_shape, generator=generator)}
 
     def shape(self, component: Writer, sizes: Sizes) -> tuple[int, ...]:
@@ -159,7 +213,7 @@ class _WriterKind(Kind):
         h_dec = inputs["h_dec"]
         pair = unchanged(who, "forward", lambda: component(h_dec), inputs)
         patch, window = two(who, pair, "what is written and its window")
-        _check_window(who, window, h_dec)
+        check_window(who, window, h_dec)
         other = h_dec.flip(0)
         total = component.total(torch.stack([h_dec, other, other], dim=1))
         steps = patch + 2 * component(other)[0]
@@ -167,8 +221,8 @@ class _WriterKind(Kind):
             raise Fault(
                 who,
                 "has a total that is not the sum of what it writes step by step",
-                f"h_dec of 3 steps [{BATCH}, 3, {DECODER}] gives {list(total.shape)}, expected the "
-                f"sum of three {list(patch.shape)}",
+                f"h_dec of 3 steps {[BATCH, 3, *h_dec.shape[1:]]} gives {list(total.shape)}, "
+                f"expected the sum of three {list(patch.shape)}",
                 "sum over all steps, each with its own window; or leave total out",
             )
 
@@ -176,106 +230,258 @@ class _WriterKind(Kind):
         return None if depends("h_dec") else "ignores h_dec"
 
 
-def unchanged(who: str, method: str, call: Callable[[], Any], given: dict[str, Any]) -> Any:
-    """What `call` gives; what it was given must stay as it was."""
-    before = {what: _pytree.tree_map_only(Tensor, torch.clone, t) for what, t in given.items()}
-    result = call()
-    for what, old in before.items():
-        pairs = zip(_pytree.tree_leaves(old), _pytree.tree_leaves(given[what]), strict=True)
-        if any(isinstance(a, Tensor) and not same(a, b) for a, b in pairs):
+class _LatentKind(Kind):
+    name, base = "latent", Latent
+    neighbours = ("latent_shape", "decoder_shape", "glimpse_shape", "encoder_shape")
+    sized = {"h_enc": "encoder_shape", "h_dec": "decoder_shape"}  # noqa: RUF012
+    large = {"h_enc": 1e3, "h_dec": 1e3}  # noqa: RUF012
+    learns = ("h_enc",)
+
+    def known(self, sizes: Sizes, component: type[Latent], config: Any) -> Sizes:
+        shape = component.shape_of(config, Sizes(image=sizes.image, canvas=sizes.canvas))
+        if not (isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape)):
+            raise TypeError(f"shape_of gives {shape!r}; give a tuple of whole numbers")
+        return msgspec.structs.replace(sizes, latent_shape=shape)
+
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
+        return {
+            "h_enc": torch.randn(BATCH, *sizes.encoder_shape, generator=generator),
+            "h_dec": torch.randn(BATCH, *sizes.decoder_shape, generator=generator),
+        }
+
+    def shape(self, component: Latent, sizes: Sizes) -> tuple[int, ...]:
+        return (4, *sizes.latent_shape)
+
+    def run(self, component: Latent, inputs: Inputs) -> Tensor:
+        mean, log_std = component.posterior(inputs["h_enc"])
+        prior = component.prior(inputs["h_dec"])
+        standard = (torch.zeros_like(mean), torch.zeros_like(mean))
+        return torch.stack([mean, log_std, *(prior or standard)], dim=1)
+
+    def inspect(self, component: Latent, inputs: Inputs, who: str) -> None:
+        h_enc, h_dec = inputs["h_enc"], inputs["h_dec"]
+        posterior = unchanged(who, "posterior", lambda: component.posterior(h_enc), inputs)
+        if not isinstance(getattr(component, "shape", None), tuple):
             raise Fault(
                 who,
-                f"changes {what} in place",
-                f"{what} has other values after {method}",
-                "compute new tensors: no method whose name ends in _, no x[…] = …, no x += …",
+                "does not say its shape",
+                "no attribute shape",
+                "call super().__init__(config, sizes)",
             )
-    return result
+        check_gaussian(who, "posterior", posterior, component.shape, h_enc)
+        prior = unchanged(who, "prior", lambda: component.prior(h_dec), inputs)
+        first = component.prior(torch.zeros_like(h_dec))
+        if (prior is None) != (first is None):
+            raise Fault(
+                who,
+                "has a prior at some steps and none at others",
+                "prior(h_dec) and prior(0): one is None",
+                "return None always, for the standard normal, or a drawzoo.Gaussian always",
+            )
+        if prior is not None:
+            check_gaussian(who, "prior", prior, component.shape, h_dec)
+
+    def sees(self, depends: Callable[[str], bool]) -> str | None:
+        return None if depends("h_enc") else "ignores h_enc, and with it the image"
 
 
-def same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors have the same values, NaN included."""
-    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
+class _DecoderKind(Kind):
+    name, base = "decoder", Decoder
+    neighbours = ("latent_shape",)
+    sized = {"z": "latent_shape", "canvas": "canvas"}  # noqa: RUF012
+    large = {"z": 1e3, "canvas": 1e3}  # noqa: RUF012
+    zero = "canvas"
+    learns = ("z",)
+
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
+        return {
+            "z": torch.randn(BATCH, *sizes.latent_shape, generator=generator),
+            "canvas": torch.randn(BATCH, *sizes.canvas, generator=generator),
+        }
+
+    def run(self, component: Decoder, inputs: Inputs) -> Tensor:
+        state = component.initial_state(len(inputs["z"]))
+        for _ in range(STEPS):
+            h, state = component(inputs["z"], state, inputs["canvas"])
+        features: Tensor = h
+        return features
+
+    def inspect(self, component: Decoder, inputs: Inputs, who: str) -> None:
+        z, canvas = inputs["z"], inputs["canvas"]
+        state = component.initial_state(len(z))
+        check_state(who, "initial_state", state, z)
+        shape = out_shape(component) or ()
+        if not state or state[0].shape != (len(z), *shape):
+            raise Fault(
+                who,
+                "has a state whose first tensor is not h_dec before the first step",
+                f"initial_state gives {[list(part.shape) for part in state]}, expected "
+                f"{[len(z), *shape]} first",
+                "put h_dec, of the shape that out_features says, before all others",
+            )
+        first = state
+        for step in range(STEPS):
+            before = {**inputs, "its state": state}
+            pair = unchanged(who, "forward", partial(component, z, state, canvas), before)
+            _, state = two(who, pair, "h_dec and the next state")
+            check_state(who, f"forward, at step {step + 1},", state, z)
+        if component.closed:
+            self._check_closed(component, first, inputs, who)
+
+    def _check_closed(
+        self, component: Decoder, state: tuple[Tensor, ...], inputs: Inputs, who: str
+    ) -> None:
+        z, canvas = inputs["z"], inputs["canvas"]
+        h = component(z, state, canvas)[0]
+        if not same(h, component(z, state, canvas)[0]):
+            return  # Hidden state or randomness of its own, which other checks name.
+        if not same(h, component(z, state, canvas + 1)[0]):
+            raise Fault(
+                who,
+                "says closed = True, and looks at the canvas",
+                "another canvas gives another h_dec",
+                "leave closed = True out: drawing then goes step by step",
+            )
+        codes = torch.stack([z, z.flip(0), 2 * z])
+        steps = []
+        after = state
+        for code in codes:
+            h, after = component(code, after, canvas)
+            steps.append(h)
+        given = {**inputs, "its codes": codes, "its state": state}
+        pair = unchanged(who, "unroll", partial(component.unroll, codes, state, canvas), given)
+        all_at_once, last = two(who, pair, "h_dec of all steps and the last state")
+        check_state(who, "unroll", last, z)
+        expected = (torch.stack(steps, dim=1), *after)
+        found = (all_at_once, *last)
+        if len(found) != len(expected) or not all(map(_close, found, expected)):
+            raise Fault(
+                who,
+                "has an unroll that is not its steps one by one",
+                f"codes {list(codes.shape)} give h_dec {list(all_at_once.shape)}, expected "
+                f"{list(expected[0].shape)} and the state after the last step",
+                "give h_dec [B, T, …] and the last state; or leave unroll out",
+            )
+
+    def sees(self, depends: Callable[[str], bool]) -> str | None:
+        return None if depends("z") else "ignores the code z"
 
 
-def two(who: str, result: Any, what: str) -> tuple[Any, Any]:
-    """The two things that `forward` gives."""
-    if not (isinstance(result, tuple) and len(result) == 2):
+class _LikelihoodKind(Kind):
+    name, base = "likelihood", Likelihood
+    neighbours = ()
+    # Scales of pixels are exponentials of a canvas.
+    large = {"canvas": 10.0}  # noqa: RUF012
+    zero = "canvas"
+    learns = ("canvas",)
+
+    def known(self, sizes: Sizes, component: Any, config: Any) -> Sizes:
+        return Sizes(image=sizes.image)
+
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
+        _check_canvas_shape(f"likelihood {type(component).__name__}", component, sizes)
+        # The pixels that are in every support.
+        x = torch.rand(BATCH, *sizes.image, generator=generator).round()
+        canvas = torch.randn(BATCH, *component.canvas_shape, generator=generator)
+        return {"canvas": canvas, "x": x}
+
+    def shape(self, component: Likelihood, sizes: Sizes) -> tuple[int, ...]:
+        return (1 + math.prod(sizes.image),)
+
+    def run(self, component: Likelihood, inputs: Inputs) -> Tensor:
+        nats = component.nats(inputs["canvas"], inputs["x"])
+        return torch.cat([nats[:, None], component.mean(inputs["canvas"]).flatten(1)], dim=1)
+
+    def inspect(self, component: Likelihood, inputs: Inputs, who: str) -> None:
+        canvas, x = inputs["canvas"], inputs["x"]
+        nats = unchanged(who, "nats", lambda: component.nats(canvas, x), inputs)
+        check_shape(who, "nats, one number for each image", nats, (len(x),), x)
+        mean = unchanged(who, "mean", lambda: component.mean(canvas), inputs)
+        check_shape(who, "mean, the expected image", mean, tuple(x.shape), x)
+        if not ((mean >= 0) & (mean <= 1)).all():
+            raise Fault(
+                who,
+                "gives a mean outside [0, 1]",
+                f"from {mean.min():.3g} to {mean.max():.3g} for canvases that are standard normal",
+                "bound it, with a sigmoid or a clamp: it is shown, and subtracted from the image",
+            )
+        if same(nats, component.nats(canvas + 1, x)):
+            raise Fault(
+                who,
+                "ignores the canvas in its nats",
+                "another canvas gives the same nats",
+                "compute −log p(x | canvas)",
+            )
+        if same(nats, component.nats(canvas, 1 - x)):
+            raise Fault(
+                who,
+                "ignores the image in its nats",
+                "the inverted image has the same nats",
+                "compute −log p(x | canvas)",
+            )
+        self._check_start(component, x, who)
+        try:
+            component.check(x)
+        except DrawzooError as error:
+            raise Fault(
+                who,
+                f"refuses images of 0 and 1: {error}",
+                f"check(x) for x {list(x.shape)}",
+                "accept black and white, which are in the support of all data",
+            ) from error
+
+    def _check_start(self, component: Likelihood, x: Tensor, who: str) -> None:
+        """A drawing may start from any mean image."""
+        grey = 0.1 + 0.8 * torch.linspace(0, 1, x[0].numel(), dtype=x.dtype).view_as(x[0])
+        for image in (grey.expand_as(x), x):
+            canvas = unchanged(who, "canvas", partial(component.canvas, image), {"mean": image})
+            check_shape(who, "canvas", canvas, (len(x), *component.canvas_shape), x)
+            if not canvas.isfinite().all():
+                raise Fault(
+                    who,
+                    "gives canvases that are not finite for pixels of 0 and 1",
+                    f"canvas(mean) from {canvas.min():.3g} to {canvas.max():.3g}",
+                    "keep away from both ends, as torch.logit(mean, eps=1e-3) does",
+                )
+        back = component.mean(component.canvas(grey.expand_as(x)))
+        if not torch.allclose(back, grey.expand_as(x), atol=0.02):
+            raise Fault(
+                who,
+                "gives canvases whose mean is another image than was asked for",
+                f"mean(canvas(m)) is off by up to {(back - grey).abs().max():.3g}",
+                "make canvas the inverse of mean, up to rounding",
+            )
+
+    def sees(self, depends: Callable[[str], bool]) -> str | None:
+        return None if depends("canvas") else "ignores the canvas"
+
+
+def _check_canvas_shape(who: str, component: Any, sizes: Sizes) -> None:
+    image, canvas = sizes.image, getattr(component, "canvas_shape", None)
+    if getattr(component, "image_shape", None) != image:
         raise Fault(
             who,
-            f"does not give two things, {what}",
-            f"forward gives a {type(result).__name__}",
-            f"return a pair: {what}",
+            "does not say its image_shape",
+            f"{getattr(component, 'image_shape', None)!r}, expected {image}",
+            "call super().__init__(config, sizes)",
         )
-    if not isinstance(result[0], Tensor):
-        raise Fault(
-            who, "gives no tensor", f"a {type(result[0]).__name__}", "return a tensor [B, …]"
-        )
-    return result
-
-
-def batch_first(who: str, what: str, tree: Any, like: Tensor) -> None:
-    """Every tensor of a tree is [B, …], of the inputs' type if it is of floats."""
-    for tensor in _pytree.tree_leaves(tree):
-        if not isinstance(tensor, Tensor):
-            if tensor is None:
-                continue
-            raise Fault(
-                who,
-                f"gives something else than tensors: {what}",
-                f"a {type(tensor).__name__}",
-                "give tensors, [B, …] each",
-            )
-        if tensor.dim() == 0 or len(tensor) != len(like):
-            raise Fault(
-                who,
-                f"does not put the batch first: {what}",
-                f"shape {list(tensor.shape)} for {len(like)} images",
-                "give tensors of shape [B, …]: the engine repeats and splits them along the batch",
-            )
-        if tensor.is_floating_point() and tensor.dtype != like.dtype:
-            raise Fault(
-                who,
-                f"does not keep {_word(like)} throughout: {what}",
-                f"a tensor of {_word(tensor)} from inputs of {_word(like)}",
-                "make tensors from others (x.new_zeros(…)), or name dtype=x.dtype",
-            )
-
-
-def _word(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _check_state(who: str, method: str, state: Any, like: Tensor) -> None:
-    if not (isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state)):
+    if (
+        not (isinstance(canvas, tuple) and len(canvas) == 3)
+        or not all(isinstance(side, int) for side in canvas)
+        or canvas[1:] != image[1:]
+    ):
         raise Fault(
             who,
-            "has a state that is no tuple of tensors",
-            f"{method} gives a {type(state).__name__}",
-            "return a tuple: (h,) for one tensor, () for none",
+            "has a canvas_shape that does not fit its image",
+            f"canvas_shape is {canvas!r} for an image {list(image)}",
+            "give (C', height, width), of the image's height and width",
         )
-    batch_first(who, f"the state that {method} gives", state, like)
 
 
-def _check_window(who: str, window: Any, like: Tensor) -> None:
-    if window is None:
-        return
-    if not isinstance(window, Window):
-        raise Fault(
-            who,
-            "gives a window that is no drawzoo.Window",
-            f"a {type(window).__name__}",
-            "return a drawzoo.Window, or None if there is no single window",
-        )
-    for field, value in zip(window._fields[:5], window[:5], strict=True):
-        if not isinstance(value, Tensor) or value.shape != like.shape[:1]:
-            raise Fault(
-                who,
-                f"gives a window whose {field} is not one number for each image",
-                f"{list(value.shape) if isinstance(value, Tensor) else type(value).__name__}, "
-                f"expected [{len(like)}]",
-                "give tensors of shape [B]",
-            )
+def _close(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-ENCODER, READER, WRITER = _EncoderKind(), _ReaderKind(), _WriterKind()
-KINDS: tuple[Kind, ...] = (READER, ENCODER, WRITER)
+READER, ENCODER, LATENT = _ReaderKind(), _EncoderKind(), _LatentKind()
+DECODER, WRITER, LIKELIHOOD = _DecoderKind(), _WriterKind(), _LikelihoodKind()
+KINDS: tuple[Kind, ...] = (READER, ENCODER, LATENT, DECODER, WRITER, LIKELIHOOD)

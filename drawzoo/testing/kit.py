@@ -6,14 +6,18 @@ from typing import Any
 
 from drawzoo.components import Component, Sizes, out_shape
 from drawzoo.draw import Draw
-from drawzoo.testing import behaviour, learning, modes
+from drawzoo.testing import behaviour, density, learning, modes
 from drawzoo.testing.bench import Bench
-from drawzoo.testing.kinds import KINDS, Kind
+from drawzoo.testing.fault import Fault
+from drawzoo.testing.kinds import KINDS, LIKELIHOOD, Kind
 
 __all__ = ["check", "check_parts"]
 
-IMAGES = ((1, 28, 28), (3, 9, 14))
-"""One channel and three, a square and none."""
+SQUARE = (1, 28, 28)
+ODD = (3, 9, 14)
+"""Three channels, and no square."""
+EVEN = (3, 12, 20)
+"""The same for maps, which have half the image's height and width."""
 
 CHECKS = (
     behaviour.same_each_time,
@@ -37,11 +41,30 @@ def check(kind: Kind, component: type[Component], settings: dict[str, Any]) -> N
         Fault: At the first check that fails.
     """
     bench = Bench(kind, component, settings)
-    for image in IMAGES:
-        bench.fit(kind.sizes(image))
-        behaviour.form(bench)
+    maps = _takes_maps(bench)
+    bench.fit(kind.sizes(EVEN if maps else ODD, maps=maps))
+    behaviour.form(bench)
     for each in CHECKS:
         each(bench)
+    if kind is LIKELIHOOD:
+        density.normalised(bench)
+
+
+def _takes_maps(bench: Bench) -> bool:
+    """Whether its neighbours must give maps, as vectors do not do.
+
+    Raises:
+        Fault: If neither does: the one with vectors.
+    """
+    faults = []
+    for maps in (False, True):
+        try:
+            bench.fit(bench.kind.sizes(SQUARE, maps=maps))
+            behaviour.form(bench)
+            return maps
+        except Fault as fault:
+            faults.append(fault)
+    raise faults[0]
 
 
 def check_parts(model: Draw) -> None:
@@ -57,6 +80,7 @@ def check_parts(model: Draw) -> None:
         latent_shape=model.latent.shape,
         decoder_shape=out_shape(model.decoder) or (),
         glimpse_shape=out_shape(model.reader) or (),
+        encoder_shape=out_shape(model.encoder) or (),
     )
     for kind in KINDS:
         part = getattr(config, kind.name)

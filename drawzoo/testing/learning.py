@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from drawzoo.components import Component
 from drawzoo.testing.bench import Bench, seeded
-from drawzoo.testing.kinds import BATCH, Inputs, same
+from drawzoo.testing.forms import same
+from drawzoo.testing.kinds import BATCH, Inputs
 
 __all__ = ["differing", "first_step", "gradients", "saving", "training"]
 
@@ -41,25 +42,34 @@ def gradients(bench: Bench) -> None:
 
 
 def first_step(bench: Bench) -> None:
-    """Gradients where the engine starts: new weights, h_dec = 0, and a blank image."""
+    """Gradients where the engine starts: new weights, h_dec or the canvas 0, and a blank image."""
+    zero = bench.kind.zero
     for blank in (False, True):
         inputs = {
-            k: torch.zeros_like(t) if k == "h_dec" or (k == "x" and blank) else t.clone()
+            k: torch.zeros_like(t) if k == zero or (k == "x" and blank) else t.clone()
             for k, t in bench.given.items()
         }
-        inputs["h_dec"].requires_grad_()
+        through = {zero, *bench.kind.learns}
+        for name in through:
+            inputs[name].requires_grad_()
         component = bench.built(perturbed=False)
         loss = _loss(bench, component, inputs)
         if loss is None:
             return
-        wanted = {"h_dec": inputs["h_dec"], **dict(component.named_parameters())}
+        wanted = {**{k: inputs[k] for k in sorted(through)}, **dict(component.named_parameters())}
         wanted = {k: t for k, t in wanted.items() if t.requires_grad}
         for name, gradient in _backward(bench, loss, wanted).items():
+            if gradient is None and name in bench.kind.learns:
+                bench.fail(
+                    f"lets no gradient through to {name}",
+                    f"∂(Σ output²)/∂{name} is missing",
+                    "compute without detach(), no_grad() and .data: what gives it learns from it",
+                )
             if gradient is not None and not gradient.isfinite().all():
                 bench.fail(
-                    "has gradients that are not finite at the engine's first step, where h_dec "
-                    f"is 0: of {name}",
-                    f"new weights, h_dec = 0{', x = 0' if blank else ''}",
+                    "has gradients that are not finite at the engine's first step, where "
+                    f"{zero} is 0: of {name}",
+                    f"new weights, {zero} = 0{', x = 0' if blank else ''}",
                     "add ε under roots and to denominators: √0, |0| and 0/0 have no derivative",
                 )
 
@@ -74,6 +84,13 @@ def _loss(bench: Bench, component: Component, inputs: Inputs) -> Tensor | None:
         if (extra := bench.kind.extra(component, inputs, bench.who)) is not None:
             loss = loss + extra.sum()
     if not loss.requires_grad:
+        for name in bench.kind.learns:
+            if inputs[name].requires_grad:
+                bench.fail(
+                    f"lets no gradient through to {name}",
+                    f"the output has no gradient at all for {name}",
+                    "compute without detach(), no_grad() and .data: what gives it learns from it",
+                )
         if any(parameter.requires_grad for parameter in component.parameters()):
             bench.fail(
                 "has parameters that no gradient reaches: the output has no gradient at all",

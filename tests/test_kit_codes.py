@@ -1,0 +1,474 @@
+"""The conformance kit on latents, decoders and likelihoods: sound ones, and ones with a fault."""
+
+import pytest
+import torch
+from test_seam import (
+    GRUDecoder,
+    LearnedPrior,
+    Logistic,
+    MapDecoder,
+    MapEncoder,
+    MapLatent,
+    MapReader,
+    MapWriter,
+)
+from torch import nn
+from torch.nn import functional as F
+
+import drawzoo
+from drawzoo.registry import registry
+from drawzoo.testing import (
+    Fault,
+    check_decoder,
+    check_encoder,
+    check_latent,
+    check_likelihood,
+    check_reader,
+    check_writer,
+)
+
+CHECKS = {
+    drawzoo.Latent: check_latent,
+    drawzoo.Decoder: check_decoder,
+    drawzoo.Likelihood: check_likelihood,
+    drawzoo.Reader: check_reader,
+    drawzoo.Encoder: check_encoder,
+    drawzoo.Writer: check_writer,
+}
+FAULTS = {}
+
+
+def check(component):
+    next(check for base, check in CHECKS.items() if issubclass(component, base))(component)
+
+
+def fault(first_line):
+    """Marks a faulty component with what the first line must say."""
+
+    def mark(component):
+        FAULTS[component.__name__] = (component, first_line)
+        return component
+
+    return mark
+
+
+class Bernoulli(drawzoo.Likelihood):
+    """A plain likelihood, from which the faulty ones differ in one place."""
+
+    def mean(self, canvas):
+        return torch.sigmoid(canvas)
+
+    def nats(self, canvas, x):
+        return F.binary_cross_entropy_with_logits(canvas, x, reduction="none").flatten(1).sum(1)
+
+    def canvas(self, mean):
+        return torch.logit(mean, eps=1e-3)
+
+    def check(self, x):
+        if not ((x == 0) | (x == 1)).all():
+            raise drawzoo.errors.ConfigError("binary images alone")
+
+
+class Intensities(Bernoulli):
+    """The cross-entropy of grey values, which says that it is no bound."""
+
+    is_bound = False
+
+    def check(self, x):
+        pass
+
+
+class Normal(Bernoulli):
+    """A density, with one scale for all pixels."""
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.log_std = nn.Parameter(torch.tensor(-1.0))
+
+    def nats(self, canvas, x):
+        scaled = (x - self.mean(canvas)) * (-self.log_std).exp()
+        half_log_2pi = 0.9189385332046727
+        return (0.5 * scaled.square() + self.log_std + half_log_2pi).flatten(1).sum(1)
+
+    def check(self, x):
+        pass
+
+
+class LookingDecoder(GRUDecoder):
+    """Sees the canvas, at each step."""
+
+    closed = False
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.look = nn.Conv2d(sizes.canvas[0], config.units, 3, padding=1)
+
+    def forward(self, z, state, canvas):
+        h = self.cell(z, state[0]) + self.look(canvas).mean((2, 3))
+        return h, (h,)
+
+
+class FixedScale(LearnedPrior):
+    """A posterior of one scale, and the standard normal prior."""
+
+    def __init__(self, config, sizes):
+        drawzoo.Latent.__init__(self, config, sizes)
+        self.q = nn.Linear(sizes.encoder, config.size)
+        self.log_std = nn.Parameter(torch.zeros(config.size))
+
+    def posterior(self, h_enc):
+        mean = self.q(h_enc)
+        return drawzoo.Gaussian(mean, self.log_std.expand_as(mean))
+
+    def prior(self, h_dec):
+        return None
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        *(LearnedPrior, FixedScale, MapLatent),
+        *(GRUDecoder, LookingDecoder, MapDecoder),
+        *(Bernoulli, Intensities, Normal, Logistic),
+        *(MapReader, MapEncoder, MapWriter),
+    ],
+)
+def test_sound_components_pass(component):
+    check(component)
+
+
+def test_those_of_this_repository_pass():
+    for kind in ("latent", "decoder", "likelihood"):
+        entries = [e for e in registry().entries(kind) if e.distribution == "drawzoo"]
+        assert entries
+        for entry in entries:
+            check(entry.load())
+
+
+# Latents
+
+
+@fault("ignores h_enc")
+class IgnoresEncoder(FixedScale):
+    def posterior(self, h_enc):
+        return super().posterior(torch.zeros_like(h_enc))
+
+
+@fault("ignores h_dec")
+class IgnoresDecoder(LearnedPrior):
+    def prior(self, h_dec):
+        return super().prior(torch.zeros_like(h_dec))
+
+
+@fault("gives no drawzoo.Gaussian: posterior")
+class Pair(FixedScale):
+    def posterior(self, h_enc):
+        return tuple(super().posterior(h_enc))
+
+
+@fault("expected [3, 3]: the mean of posterior")
+class Doubled(FixedScale):
+    def posterior(self, h_enc):
+        return drawzoo.Gaussian(*(torch.cat([t, t], 1) for t in super().posterior(h_enc)))
+
+
+@fault("expected [3, 3]: the log_std of prior")
+class OneScale(LearnedPrior):
+    def prior(self, h_dec):
+        mean, log_std = super().prior(h_dec)
+        return drawzoo.Gaussian(mean, log_std[:, :1])
+
+
+@fault("a prior at some steps and none at others")
+class SometimesPrior(LearnedPrior):
+    def prior(self, h_dec):
+        return super().prior(h_dec) if h_dec.any() else None
+
+
+@fault("cannot tell its shape_of")
+class NoShape(LearnedPrior):
+    @classmethod
+    def shape_of(cls, config, sizes):
+        return config.size
+
+
+@fault("cannot tell its shape_of")
+class ShapeFromDecoder(LearnedPrior):
+    @classmethod
+    def shape_of(cls, config, sizes):
+        return (sizes.decoder,)
+
+
+@fault("not finite for large inputs")
+class Exponential(FixedScale):
+    def posterior(self, h_enc):
+        return super().posterior(h_enc.exp())
+
+
+@fault("lets no gradient through to h_enc")
+class Detached(FixedScale):
+    def posterior(self, h_enc):
+        return super().posterior(h_enc.detach())
+
+
+@fault("changes h_enc in place")
+class LatentInPlace(FixedScale):
+    def posterior(self, h_enc):
+        return super().posterior(h_enc.mul_(2))
+
+
+@fault("draws random numbers of its own")
+class Jitter(FixedScale):
+    def posterior(self, h_enc):
+        return super().posterior(h_enc + torch.randn_like(h_enc))
+
+
+@fault("does not survive saving")
+class UnsavedScale(FixedScale):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.scale = torch.rand(config.size)
+
+    def posterior(self, h_enc):
+        mean, log_std = super().posterior(h_enc)
+        return drawzoo.Gaussian(mean * self.scale.to(mean), log_std)
+
+
+@fault("not finite at the engine's first step, where h_dec is 0")
+class PriorOfNorm(LearnedPrior):
+    def prior(self, h_dec):
+        return super().prior(h_dec * h_dec.square().sum(1, keepdim=True).sqrt())
+
+
+# Decoders
+
+
+@fault("ignores the code z")
+class IgnoresCode(GRUDecoder):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.cell = nn.GRUCell(1, config.units)
+
+    def forward(self, z, state, canvas):
+        return super().forward(z.new_ones(len(z), 1), state, canvas)
+
+
+@fault("closed = True, and looks at the canvas")
+class SaysClosed(LookingDecoder):
+    closed = True
+
+
+@fault("ignores canvas")
+class IgnoresCanvas(LookingDecoder):
+    def forward(self, z, state, canvas):
+        return super().forward(z, state, torch.ones_like(canvas))
+
+
+@fault("first tensor is not h_dec before the first step")
+class NoFirst(GRUDecoder):
+    def initial_state(self, batch):
+        return ()
+
+    def forward(self, z, state, canvas):
+        h = self.cell(z, self.initial.expand(len(z), -1))
+        return h, ()
+
+
+@fault("first tensor is not h_dec before the first step")
+class OtherFirst(GRUDecoder):
+    def initial_state(self, batch):
+        first = super().initial_state(batch)[0]
+        return torch.cat([first, first], dim=1), first
+
+    def forward(self, z, state, canvas):
+        h, _ = super().forward(z, state[1:], canvas)
+        return h, (torch.cat([h, h], dim=1), h)
+
+
+@fault("has an unroll that is not its steps one by one")
+class BatchFirstUnroll(GRUDecoder):
+    def unroll(self, z, state, canvas):
+        h_dec, state = super().unroll(z, state, canvas)
+        return h_dec.transpose(0, 1), state
+
+
+@fault("has an unroll that is not its steps one by one")
+class ForgetfulUnroll(GRUDecoder):
+    def unroll(self, z, state, canvas):
+        return super().unroll(z, state, canvas)[0], state
+
+
+@fault("expected [3, 6]")
+class WrongFeatures(GRUDecoder):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.out = nn.Linear(config.units, 5)
+
+    def forward(self, z, state, canvas):
+        h = self.cell(z, state[0])
+        return self.out(h), (h,)
+
+
+@fault("no tuple of tensors")
+class BareState(GRUDecoder):
+    def initial_state(self, batch):
+        return self.initial.expand(batch, -1)
+
+
+@fault("keeps hidden state")
+class Counts(GRUDecoder):
+    count = 0
+
+    def forward(self, z, state, canvas):
+        self.count += 1
+        return super().forward(z * self.count, state, canvas)
+
+
+@fault("changes its state in place")
+class StateInPlace(GRUDecoder):
+    def initial_state(self, batch):
+        return (self.initial.repeat(batch, 1),)
+
+    def forward(self, z, state, canvas):
+        return super().forward(z, (state[0].add_(1),), canvas)
+
+
+@fault("influence each other")
+class MixesCodes(GRUDecoder):
+    def forward(self, z, state, canvas):
+        return super().forward(z - z.mean(0), state, canvas)
+
+
+@fault("on another device")
+class OnCPU(GRUDecoder):
+    def initial_state(self, batch):
+        first = super().initial_state(batch)[0]
+        return (first + torch.zeros(first.shape, dtype=first.dtype, device="cpu"),)
+
+
+@fault("cannot be built for images of shape [1, 28, 28]")
+class WantsGlimpses(GRUDecoder):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.look = nn.Linear(sizes.glimpse, config.units)
+
+
+# Likelihoods
+
+
+@fault("nats, one number for each image")
+class BatchSum(Bernoulli):
+    def nats(self, canvas, x):
+        return super().nats(canvas, x).sum()
+
+
+@fault("nats that are not −log of a distribution")
+class Mean(Bernoulli):
+    def nats(self, canvas, x):
+        return super().nats(canvas, x) / x[0].numel()
+
+
+@fault("nats that are not −log of a distribution")
+class Bits(Bernoulli):
+    def nats(self, canvas, x):
+        return super().nats(canvas, x) / 0.6931
+
+
+@fault("nats that are not −log of a distribution")
+class Sign(Normal):
+    def nats(self, canvas, x):
+        return -super().nats(canvas, x)
+
+
+@fault("its check takes grey ones as well")
+class NoCheck(Bernoulli):
+    def check(self, x):
+        pass
+
+
+@fault("fails on images of shape [1, 28, 28]: ValueError")
+class RawCheck(Bernoulli):
+    def check(self, x):
+        raise ValueError("not mine")
+
+
+@fault("refuses images of 0 and 1: never")
+class Refuses(Bernoulli):
+    def check(self, x):
+        raise drawzoo.errors.ConfigError("never")
+
+
+@fault("gives a mean outside [0, 1]")
+class Unbounded(Bernoulli):
+    def mean(self, canvas):
+        return canvas
+
+
+@fault("ignores the canvas in its nats")
+class NatsOfImage(Bernoulli):
+    def nats(self, canvas, x):
+        return x.flatten(1).sum(1)
+
+
+@fault("ignores the image in its nats")
+class NatsOfCanvas(Bernoulli):
+    def nats(self, canvas, x):
+        return canvas.flatten(1).sum(1)
+
+
+@fault("not finite for large inputs")
+class LogOfSigmoid(Bernoulli):
+    def nats(self, canvas, x):
+        p = torch.sigmoid(canvas)
+        return -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+
+
+@fault("canvases that are not finite for pixels of 0 and 1")
+class InfiniteStart(Bernoulli):
+    def canvas(self, mean):
+        return torch.logit(mean)
+
+
+@fault("whose mean is another image")
+class StartsElsewhere(Bernoulli):
+    def canvas(self, mean):
+        return mean
+
+
+@fault("a canvas_shape that does not fit its image")
+class FlatCanvas(Bernoulli):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.canvas_shape = (sizes.image[0] * sizes.image[1] * sizes.image[2],)
+
+
+@fault("lets no gradient through to canvas")
+class DetachedCanvas(Bernoulli):
+    def nats(self, canvas, x):
+        return super().nats(canvas.detach(), x)
+
+    def mean(self, canvas):
+        return super().mean(canvas.detach())
+
+
+@fault("cannot be built")
+class NoInit(Bernoulli):
+    def __init__(self, config, sizes):
+        super().__init__()
+
+
+@fault("does not keep float64")
+class SingleNats(Bernoulli):
+    def nats(self, canvas, x):
+        return super().nats(canvas.float(), x.float())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named(name):
+    component, first_line = FAULTS[name]
+    with pytest.raises(Fault) as caught:
+        check(component)
+    first, seen, do = str(caught.value).splitlines()[:3]
+    assert first_line in first and component.__name__ in first, str(caught.value)
+    assert len(first) <= 300
+    assert seen.startswith("  seen: ") and do.startswith("  do: ")
