@@ -23,6 +23,7 @@ slow: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=.:plugins $(BIN)/lint-imports
 
 types: $(VENV)/installed
 	$(BIN)/mypy
@@ -44,7 +45,7 @@ clean:
 	rm -rf $(VENV) $(OUT) build *.egg-info
 
 # torch and torchvision in one go, so that pip takes a pair that fits.
-$(VENV)/installed: pyproject.toml setup.py $(wildcard drawzoo/csrc/*)
+$(VENV)/installed: pyproject.toml setup.py $(wildcard drawzoo/ops/csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]'
 	@touch $@

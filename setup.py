@@ -14,7 +14,7 @@ plugins = find_packages("plugins")
 
 
 def library(name: str, *processor: str) -> Extension:
-    """The kernels, for some processors. No Python in it: `drawzoo.kernels` loads it as a library.
+    """The kernels, for some processors. No Python in it: `drawzoo.ops` loads it as a library.
 
     Where it cannot be built, drawzoo does without, as on other systems, whose compilers have no
     OpenMP by themselves. -std=gnu11 lets the compiler fuse multiplications and additions,
@@ -22,9 +22,9 @@ def library(name: str, *processor: str) -> Extension:
     -frename-registers leaves sums where they are; nothing is -ffast-math.
     """
     return Extension(
-        f"drawzoo.{name}",
-        [f"drawzoo/csrc/{part}.c" for part in ("attention", "lstm", "products")],
-        depends=["drawzoo/csrc/products.h", "drawzoo/csrc/vectors.h"],
+        f"drawzoo.ops.{name}",
+        [f"drawzoo/ops/csrc/{part}.c" for part in ("attention", "lstm", "products")],
+        depends=["drawzoo/ops/csrc/products.h", "drawzoo/ops/csrc/vectors.h"],
         extra_compile_args=[
             *("-O3", "-std=gnu11", "-fno-trapping-math", "-fno-math-errno", "-fno-wrapv"),
             *("-frename-registers", "-Wno-psabi", "-fopenmp", *processor),
@@ -51,7 +51,10 @@ setup(
         **{name: f"plugins/{name.replace('.', '/')}" for name in plugins},
     },
     package_data={
-        "drawzoo": ["py.typed", "manifest.json", "data/*.safetensors", "quality/digits.*"],
+        "drawzoo": [
+            *("py.typed", "manifest.json", "data/*.safetensors"),
+            "evaluation/digits/digits.*",
+        ],
         "drawzoo.model_cards": ["*/*"],
         "drawzoo.example": ["pyproject.toml"],
     },

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from drawzoo_bench.floor import floor, products
+from drawzoo_bench.timing import alternate
 from plain_draw import PlainDraw, train_step
 
-from drawzoo.bench.floor import floor, products
-from drawzoo.bench.measure import alternate
 from drawzoo.data.images import Images
-from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.registry.build import model_config
+from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.training.loop import Trainer
-from drawzoo.zoo import model_config
 
 
 def routed(work: Callable[[], object]) -> Callable[[], object]:

@@ -13,14 +13,22 @@ from pathlib import Path
 
 import msgspec
 
-from drawzoo.cards import keep_notes, model_card
+from drawzoo.cards.text import keep_notes, model_card
+from drawzoo.disk.atomic import write_atomic
 from drawzoo.evaluation.protocol import read_figures
-from drawzoo.files import write_atomic
-from drawzoo.folder import read_header
-from drawzoo.manifest import CARD, CONFIG, MANIFEST, WEIGHTS, pins, read_manifest, write_manifest
-from drawzoo.registry import registry
-from drawzoo.training.record import read_record
-from drawzoo.weights import read_model, write_model
+from drawzoo.registry.loader import registry
+from drawzoo.schema.manifest import (
+    CARD,
+    CONFIG,
+    MANIFEST,
+    WEIGHTS,
+    pins,
+    read_manifest,
+    write_manifest,
+)
+from drawzoo.schema.record import read_record
+from drawzoo.store.validate import read_header
+from drawzoo.store.weights import read_model, write_model
 
 CARDS = Path(__file__).parent.parent / "model_cards"
 

@@ -1,5 +1,8 @@
 """drawzoo, the model zoo for DRAW (Deep Recurrent Attentive Writer).
 
+What is listed here, in `drawzoo.commands` and in `drawzoo.testing` is public; other modules may
+move.
+
 Example:
     >>> import drawzoo
     >>> drawzoo.list_models("model3-*")
@@ -10,39 +13,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drawzoo.config import ComponentConfig, Config, ModelConfig, Size
-from drawzoo.errors import DrawzooError
-from drawzoo.hookspecs import hookimpl
+from drawzoo.errors import (
+    ConfigError,
+    DataError,
+    DrawzooError,
+    OutputError,
+    PluginError,
+    TrainingError,
+    UnknownNameError,
+    WeightsError,
+)
+from drawzoo.registry.hookspecs import hookimpl
+from drawzoo.schema.base import Config, Size
+from drawzoo.schema.model import ComponentConfig, ModelConfig
+from drawzoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from drawzoo.components import (
+    from drawzoo.data.dataset import Dataset, Support
+    from drawzoo.data.images import Images, load_dataset
+    from drawzoo.engine.attention import Window, WindowNet, filterbank, read_patch, write_patch
+    from drawzoo.engine.components import (
+        Component,
         Decoder,
         DecoderState,
         Encoder,
         EncoderState,
         Reader,
         Sizes,
-        Window,
         Writer,
     )
-    from drawzoo.data.dataset import Dataset, Support
-    from drawzoo.data.images import Images
-    from drawzoo.draw import Draw
-    from drawzoo.drawing import Bound, Codes, Drawing
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.drawing import Bound, Codes, Drawing
+    from drawzoo.engine.latent import Gaussian, Latent
+    from drawzoo.engine.likelihood import Likelihood
+    from drawzoo.engine.lstm import LSTM
     from drawzoo.evaluation.measure import evaluate
     from drawzoo.evaluation.protocol import Metric, Protocol
-    from drawzoo.figures import Figure
-    from drawzoo.latent import Gaussian, Latent
-    from drawzoo.likelihood import Likelihood
-    from drawzoo.recurrent import LSTM
-    from drawzoo.zoo import build, list_models, load
+    from drawzoo.registry.build import build, list_models, model_config
+    from drawzoo.registry.registry import Registrar
+    from drawzoo.schema.figures import Figure
+    from drawzoo.schema.training import RunConfig, TrainingConfig
+    from drawzoo.store.load import load
+    from drawzoo.training.loop import Trainer
 
 __all__ = [
-    "LSTM",
     "Bound",
     "Codes",
+    "Component",
     "ComponentConfig",
     "Config",
+    "ConfigError",
+    "DataError",
     "Dataset",
     "Decoder",
     "DecoderState",
@@ -54,55 +75,80 @@ __all__ = [
     "Figure",
     "Gaussian",
     "Images",
+    "LSTM",
     "Latent",
     "Likelihood",
     "Metric",
     "ModelConfig",
+    "OutputError",
+    "PluginError",
     "Protocol",
     "Reader",
+    "Registrar",
+    "RunConfig",
     "Size",
     "Sizes",
     "Support",
+    "Trainer",
+    "TrainingConfig",
+    "TrainingError",
+    "UnknownNameError",
+    "WeightsError",
     "Window",
+    "WindowNet",
     "Writer",
     "build",
     "evaluate",
+    "filterbank",
     "hookimpl",
     "list_models",
     "load",
+    "load_dataset",
+    "model_config",
+    "read_patch",
+    "write_patch",
 ]
-
-__version__ = "0.1.0"
 
 # What needs torch is imported when it is first asked for (PEP 562), so that `import drawzoo`,
 # every plugin's own import and most commands stay fast.
 _LAZY = {
-    "LSTM": "recurrent",
-    "Bound": "drawing",
-    "Codes": "drawing",
+    "Bound": "engine.drawing",
+    "Codes": "engine.drawing",
+    "Component": "engine.components",
     "Dataset": "data.dataset",
-    "Decoder": "components",
-    "DecoderState": "components",
-    "Draw": "draw",
-    "Drawing": "drawing",
-    "Encoder": "components",
-    "EncoderState": "components",
-    "Figure": "figures",
+    "Decoder": "engine.components",
+    "DecoderState": "engine.components",
+    "Draw": "engine.draw",
+    "Drawing": "engine.drawing",
+    "Encoder": "engine.components",
+    "EncoderState": "engine.components",
+    "Figure": "schema.figures",
+    "Gaussian": "engine.latent",
+    "Images": "data.images",
+    "LSTM": "engine.lstm",
+    "Latent": "engine.latent",
+    "Likelihood": "engine.likelihood",
     "Metric": "evaluation.protocol",
     "Protocol": "evaluation.protocol",
-    "Gaussian": "latent",
-    "Images": "data.images",
-    "Latent": "latent",
-    "Likelihood": "likelihood",
-    "Reader": "components",
-    "Sizes": "components",
+    "Reader": "engine.components",
+    "Registrar": "registry.registry",
+    "RunConfig": "schema.training",
+    "Sizes": "engine.components",
     "Support": "data.dataset",
-    "Window": "components",
-    "Writer": "components",
-    "build": "zoo",
+    "Trainer": "training.loop",
+    "TrainingConfig": "schema.training",
+    "Window": "engine.attention",
+    "WindowNet": "engine.attention",
+    "Writer": "engine.components",
+    "build": "registry.build",
     "evaluate": "evaluation.measure",
-    "list_models": "zoo",
-    "load": "zoo",
+    "filterbank": "engine.attention",
+    "list_models": "registry.build",
+    "load": "store.load",
+    "load_dataset": "data.images",
+    "model_config": "registry.build",
+    "read_patch": "engine.attention",
+    "write_patch": "engine.attention",
 }
 
 

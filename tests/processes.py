@@ -10,7 +10,9 @@ from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # Importing torch is most of the time that such a process takes.
-CONTEXT.set_forkserver_preload(["drawzoo.training.loop", "drawzoo.shards", "drawzoo.evaluation"])
+CONTEXT.set_forkserver_preload(
+    ["drawzoo.training.loop", "drawzoo.store.shards", "drawzoo.evaluation.measure"]
+)
 
 
 def start(size, folder, *args):

@@ -2,9 +2,9 @@
 
 from safetensors.torch import load_file
 
+from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT
 from drawzoo.training.log import read_log
-from drawzoo.weights import WEIGHTS
 
 
 def state(folder):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from drawzoo.config import override
+from drawzoo.registry.build import build, model_config
+from drawzoo.schema.base import override
 from drawzoo.testing import check_encoder, check_reader
-from drawzoo.zoo import build, model_config
 
 
 def test_error_reader_never_sees_the_image():

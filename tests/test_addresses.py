@@ -5,13 +5,15 @@ import os
 import pytest
 from loopback import TOKEN
 
-from drawzoo import fetching, hub, hub_client
-from drawzoo.config import encode, override
+from drawzoo.disk.paths import hub_cache
 from drawzoo.errors import ConfigError, HubError, UnknownNameError, WeightsError
-from drawzoo.folder import read_config
-from drawzoo.hub import locate, parse_address
-from drawzoo.manifest import CONFIG, WEIGHTS, Published, pin
-from drawzoo.paths import hub_cache
+from drawzoo.schema.base import encode, override
+from drawzoo.schema.manifest import CONFIG, WEIGHTS, Published, pin
+from drawzoo.store import client as hub_client
+from drawzoo.store import fetching
+from drawzoo.store import sources as hub
+from drawzoo.store.sources import locate, parse_address
+from drawzoo.store.validate import read_config
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ class TestAddress:
     def folder(self, tiny, tmp_path):
         """A small model."""
         from drawzoo import build
-        from drawzoo.weights import write_model
+        from drawzoo.store.weights import write_model
 
         folder = tmp_path / "model"
         folder.mkdir()

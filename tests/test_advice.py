@@ -5,7 +5,7 @@ import socket
 import msgspec
 import pytest
 
-from drawzoo.config import override
+from drawzoo.schema.base import override
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def test_missing_training_data(fails, offline, tmp_path):
 
 
 def test_no_source_for_a_model_that_is_nowhere(invoke, monkeypatch, models):
-    from drawzoo import hub, manifest
+    from drawzoo.schema import manifest
+    from drawzoo.store import sources as hub
 
     published = {
         name: msgspec.structs.replace(entry, commit=None)

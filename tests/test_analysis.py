@@ -4,21 +4,21 @@ import math
 
 import pytest
 import torch
+from drawzoo_analysis import parameters
+from drawzoo_analysis.effects import step_effects, step_variants
+from drawzoo_analysis.filters import first_kernels
+from drawzoo_analysis.interpolation import METHODS, interpolate, linear, spherical
+from drawzoo_analysis.parameters import bounds_versus, parts
+from drawzoo_analysis.path import check_windows, path
+from drawzoo_analysis.reconstruction import reconstructions
 from torch import nn
 
-from drawzoo.analysis import parameters
-from drawzoo.analysis.attention import check_windows, path
-from drawzoo.analysis.interpolation import METHODS, interpolate, linear, spherical
-from drawzoo.analysis.kernels import first_kernels
-from drawzoo.analysis.parameters import bounds_versus, parts
-from drawzoo.analysis.reconstruction import reconstructions
-from drawzoo.analysis.steps import step_effects, step_variants
 from drawzoo.data.images import Images
+from drawzoo.engine.latent import Gaussian
 from drawzoo.errors import ConfigError
 from drawzoo.evaluation.bound import BoundFigure
-from drawzoo.figures import facts
-from drawzoo.latent import Gaussian
-from drawzoo.manifest import Published
+from drawzoo.schema.figures import facts
+from drawzoo.schema.manifest import Published
 
 
 def seeded(seed=0):

@@ -10,8 +10,8 @@ import torch
 from PIL import Image, ImageSequence
 
 import drawzoo
-from drawzoo.config import override
-from drawzoo.weights import read_model, write_model
+from drawzoo.schema.base import override
+from drawzoo.store.weights import read_model, write_model
 
 
 @pytest.fixture

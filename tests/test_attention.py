@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from drawzoo import build
-from drawzoo.attention import (
+from drawzoo.engine.attention import (
     Window,
     WindowNet,
     filterbank,

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
+from drawzoo_bench.floor import floor, gigaflop, products
+from drawzoo_bench.timing import alternate
+from drawzoo_bench.workloads import KINDS, bench
 
-from drawzoo.bench.floor import floor, gigaflop, products
-from drawzoo.bench.measure import alternate
-from drawzoo.bench.work import KINDS, bench
-from drawzoo.config import override
-from drawzoo.zoo import build, model_config
+from drawzoo.registry.build import build, model_config
+from drawzoo.schema.base import override
 
 SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 2}
 
@@ -54,7 +54,7 @@ def test_a_train_step_has_three_products_a_step(config):
     """Every LSTM has T products forward, T back to its inputs, and T for its weights."""
     from pathlib import Path
 
-    from drawzoo.bench.work import _work
+    from drawzoo_bench.workloads import _work
 
     recorded = products(_work("train", config, 4, "cpu", False, Path()))
     gates = 4 * config.decoder.config["units"]
@@ -99,7 +99,7 @@ class TestCommand:
         assert (figures["batch"], figures["steps"], figures["compile"]) == (4, 3, False)
 
     def test_sample_finds_the_best_batch(self, run, monkeypatch):
-        monkeypatch.setattr("drawzoo.cli.bench.SAMPLE_BATCHES", (4, 8))
+        monkeypatch.setattr("drawzoo_bench.command.SAMPLE_BATCHES", (4, 8))
         code, out, _ = run(
             *("bench", "sample", "draw-mnist", "--no-compile", "--seconds", 0),
             *("--batch", 4, *self.settings),
@@ -110,7 +110,7 @@ class TestCommand:
 
     def test_scaling_is_plotted(self, run, monkeypatch, tmp_path):
         axes = {"steps": (1, 2), "batch": (2, 4), "units": (4, 8), "pixels": (6, 8)}
-        monkeypatch.setattr("drawzoo.bench.scaling.AXES", axes)
+        monkeypatch.setattr("drawzoo_bench.scaling.AXES", axes)
         out = tmp_path / "scaling.png"
         code, lines, err = run(
             *("bench", "scaling", "draw-mnist", "--seconds", 0, "--batch", 4, "--json"),

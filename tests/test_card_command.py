@@ -6,7 +6,7 @@ import shutil
 import pytest
 from huggingface_hub import ModelCard
 
-from drawzoo.manifest import FILES, pin, read_manifest, verify
+from drawzoo.schema.manifest import FILES, pin, read_manifest, verify
 
 
 class TestCard:

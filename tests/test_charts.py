@@ -9,15 +9,16 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from drawzoo_analysis import sheets as figures
+from drawzoo_analysis.filters import Kernels
+from drawzoo_analysis.parameters import Part
 from matplotlib.figure import Figure
 from PIL import Image
 
-from drawzoo.analysis.kernels import Kernels
-from drawzoo.analysis.parameters import Part
-from drawzoo.render import card, figures
+from drawzoo.cards import pictures as card
 from drawzoo.render.plots import READ, WRITE, Sheet, finish
-from drawzoo.training.config import TrainingConfig
-from drawzoo.training.record import Point, TrainingRecord
+from drawzoo.schema.record import Point, TrainingRecord
+from drawzoo.schema.training import TrainingConfig
 
 
 @pytest.fixture

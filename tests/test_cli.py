@@ -15,14 +15,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import drawzoo
-from drawzoo import hub
-from drawzoo import manifest as manifest_module
 from drawzoo.cli import COMMANDS
 from drawzoo.evaluation.bound import BoundFigure
 from drawzoo.evaluation.measure import evaluate
-from drawzoo.figures import facts
-from drawzoo.manifest import FILES, Published, pin
 from drawzoo.render.grid import PADDING, grid, png
+from drawzoo.schema import manifest as manifest_module
+from drawzoo.schema.figures import facts
+from drawzoo.schema.manifest import FILES, Published, pin
+from drawzoo.store import sources as hub
 
 
 def python(*args, **options):
@@ -42,7 +42,7 @@ class TestStartUp:
         )
         assert python("-c", code, *args).stderr.splitlines()[-1] == "False"
 
-    @pytest.mark.parametrize("module", ["drawzoo", "drawzoo.hub", "drawzoo_draw", "drawzoo_conv"])
+    @pytest.mark.parametrize("module", ["drawzoo", "drawzoo.commands", "drawzoo_draw"])
     def test_importing_needs_no_torch(self, module):
         result = python("-c", f"import sys, {module}; print('torch' in sys.modules)")
         assert result.stdout == "False\n"
@@ -178,7 +178,7 @@ class TestErrors:
         def broken(*_):
             raise RuntimeError("first line\nsecond line")
 
-        monkeypatch.setattr("drawzoo.zoo.list_models", broken)
+        monkeypatch.setattr("drawzoo.registry.build.list_models", broken)
         code, line = fails("list")
         assert code == 1
         assert "RuntimeError" in line and "second line" in line and "DRAWZOO_DEBUG=1" in line
@@ -187,7 +187,7 @@ class TestErrors:
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("drawzoo.zoo.list_models", interrupt)
+        monkeypatch.setattr("drawzoo.registry.build.list_models", interrupt)
         code, out, err = invoke("list")
         # On a line of its own, after the terminal's ^C.
         assert (code, out, err.lstrip()) == (130, "", "Error: interrupted\n")

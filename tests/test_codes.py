@@ -6,18 +6,18 @@ import os
 
 import pytest
 import torch
+from drawzoo_analysis.codes import BATCH, CodesInfo, encode_images, read_z, write_codes
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import drawzoo
-from drawzoo.analysis.codes import BATCH, CodesInfo, encode_images, read_z, write_codes
-from drawzoo.config import override
 from drawzoo.data.images import Images
-from drawzoo.drawing import Codes, join
+from drawzoo.engine.drawing import Codes, join
+from drawzoo.engine.latent import Gaussian
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation.measure import evaluate
-from drawzoo.latent import Gaussian
-from drawzoo.weights import write_model
+from drawzoo.schema.base import override
+from drawzoo.store.weights import write_model
 
 
 def seeded(seed=0):

@@ -11,11 +11,11 @@ from torch.distributions import TransformedDistribution, Uniform
 from torch.distributions.transforms import AffineTransform, SigmoidTransform
 
 import drawzoo
-from drawzoo.config import override
 from drawzoo.data.images import Images
 from drawzoo.evaluation.bound import Bound
-from drawzoo.figures import facts
-from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.schema.base import override
+from drawzoo.schema.figures import facts
+from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.training.loop import Trainer
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 255

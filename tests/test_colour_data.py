@@ -9,16 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from drawzoo.cards import model_card
+from drawzoo.cards.text import model_card
 from drawzoo.data import cifar10, svhn, svhn54
 from drawzoo.data.dataset import Support, facts
 from drawzoo.data.images import load_dataset
-from drawzoo.errors import DataError
+from drawzoo.errors import DataError, short
 from drawzoo.evaluation.protocol import read_figures
-from drawzoo.hub import shipped
-from drawzoo.manifest import manifest
-from drawzoo.training.record import read_record
-from drawzoo.zoo import model_config
+from drawzoo.registry.build import model_config
+from drawzoo.schema.manifest import manifest
+from drawzoo.schema.record import read_record
+from drawzoo.store.sources import shipped
 
 scipy_io = pytest.importorskip("scipy.io")
 h5py = pytest.importorskip("h5py")
@@ -35,7 +35,7 @@ def refused(name, split, root, *words):
         load_dataset(name, split, root, download=False)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    line = str(caught.value)
+    line = short(str(caught.value))
     assert "\n" not in line and len(line) <= 300
     assert all(word in line for word in words), line
     assert peak < 500e6

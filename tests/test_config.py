@@ -5,9 +5,9 @@ import json
 import pytest
 
 from drawzoo import ComponentConfig, Config, ModelConfig, build, list_models
-from drawzoo.config import MAX_JSON_BYTES, Size, convert, decode, encode, override, to_dict
 from drawzoo.errors import ConfigError
-from drawzoo.zoo import model_config
+from drawzoo.registry.build import model_config
+from drawzoo.schema.base import MAX_JSON_BYTES, Size, convert, decode, encode, override, to_dict
 
 PART = {"name": "lstm"}
 LEAST = {"variant": "x", "reader": PART, "encoder": PART, "writer": PART}

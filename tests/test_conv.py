@@ -6,8 +6,8 @@ from drawzoo_conv.blocks import ConvFeatures, ConvMaps, DeconvImage
 from drawzoo_conv.encoder import ConvEncoder
 from drawzoo_conv.writer import DeconvWriter
 
+from drawzoo.registry.build import build, model_config
 from drawzoo.testing import check_encoder, check_writer
-from drawzoo.zoo import build, model_config
 
 
 def gradient_reaches(output, source):

@@ -9,8 +9,8 @@ import torch
 
 from drawzoo.data.binarized_mnist import read_amat
 from drawzoo.data.images import Images, load_dataset
+from drawzoo.disk.paths import data_root
 from drawzoo.errors import DataError, UnknownNameError
-from drawzoo.paths import data_root
 
 REAL = os.environ.get("DRAWZOO_TEST_DATA")
 NAMES = {"train": "train", "test": "t10k"}

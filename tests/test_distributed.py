@@ -9,12 +9,12 @@ from processes import finish, start
 from safetensors.torch import load_file
 from torch import distributed
 
-from drawzoo.config import encode
-from drawzoo.distributed import World, world
+from drawzoo.engine.world import World, world
+from drawzoo.registry.build import build
+from drawzoo.schema.base import encode
+from drawzoo.store.weights import WEIGHTS, write_model
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.log import read_log
-from drawzoo.weights import WEIGHTS, write_model
-from drawzoo.zoo import build
 
 
 @pytest.fixture

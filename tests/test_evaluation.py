@@ -23,11 +23,11 @@ from drawzoo import (
 )
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError
+from drawzoo.evaluation.digits.classifier import SHA256
 from drawzoo.evaluation.iwae import iwae_parts
 from drawzoo.evaluation.measure import applicable, evaluate, measure, measure_again
 from drawzoo.evaluation.paired import compare
-from drawzoo.quality.classifier import SHA256
-from drawzoo.zoo import build
+from drawzoo.registry.build import build
 
 WHERE = {"dataset": "mnist", "split": "test"}
 PIXELS, LATENT = 4, 2

@@ -5,15 +5,16 @@ import torch
 from torch import nn
 
 import drawzoo
-from drawzoo.attention import Window, filterbank, filterbanks
-from drawzoo.compilation import compile_sampling, pays
-from drawzoo.config import ComponentConfig, ModelConfig, override
-from drawzoo.folder import read_config
-from drawzoo.hub import shipped
-from drawzoo.manifest import manifest
-from drawzoo.training.config import RunConfig, TrainingConfig
-from drawzoo.weights import read_model
-from drawzoo.zoo import build
+from drawzoo.engine.attention import Window, filterbank, filterbanks
+from drawzoo.engine.compilation import compile_sampling, pays
+from drawzoo.registry.build import build
+from drawzoo.schema.base import override
+from drawzoo.schema.manifest import manifest
+from drawzoo.schema.model import ComponentConfig, ModelConfig
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.sources import shipped
+from drawzoo.store.validate import read_config
+from drawzoo.store.weights import read_model
 
 NAMES = sorted(manifest())
 
@@ -133,14 +134,14 @@ class TestSampling:
     @pytest.mark.parametrize("writer", ["attention", "whole", "deconv"])
     def test_all_steps_at_once_are_those_one_by_one(self, double, writer, monkeypatch):
         model = double(writer=writer, steps=4)
-        monkeypatch.setattr("drawzoo.sampling.WRITTEN", 3)
+        monkeypatch.setattr("drawzoo.engine.sampling.WRITTEN", 3)
         z = torch.randn(4, 3, *model.latent.shape, dtype=torch.float64)
         torch.testing.assert_close(model.paint(z), model.decode(z).images[-1])
 
     def test_drawings_do_not_depend_on_the_group(self, double, monkeypatch):
         model = double()
         expected = model.sample(450, generator=torch.Generator().manual_seed(2))
-        monkeypatch.setattr("drawzoo.sampling.GROUP", 2)
+        monkeypatch.setattr("drawzoo.engine.sampling.GROUP", 2)
         actual = model.sample(450, generator=torch.Generator().manual_seed(2))
         torch.testing.assert_close(actual, expected)
 
@@ -158,7 +159,7 @@ class TestAuto:
         return RunConfig(model, TrainingConfig(batch_size=100, **training))
 
     def test_long_runs_are_compiled(self, monkeypatch):
-        monkeypatch.setattr("drawzoo.compilation._has_compiler", lambda: True)
+        monkeypatch.setattr("drawzoo.engine.compilation._has_compiler", lambda: True)
         assert pays(self.run(epochs=40), 60_000)
         assert not pays(self.run(epochs=1), 60_000)
         assert not pays(self.run(epochs=40, max_steps=100), 60_000)

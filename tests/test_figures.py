@@ -9,21 +9,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import drawzoo
-from drawzoo import hub, manifest
-from drawzoo.card_figures import eval_results, evaluation_command, figures_text
-from drawzoo.config import override
+from drawzoo.cards.tables import eval_results, evaluation_command, figures_text
 from drawzoo.errors import ConfigError
 from drawzoo.evaluation.accuracy import AccuracyFigure
 from drawzoo.evaluation.bound import BoundFigure
+from drawzoo.evaluation.digits.classifier import SHA256
 from drawzoo.evaluation.generated import GeneratedFigure
 from drawzoo.evaluation.iwae import IwaeFigure
 from drawzoo.evaluation.measure import measure
 from drawzoo.evaluation.protocol import find_protocol, protocols, read_figures
 from drawzoo.evaluation.quality import QualityFigure
-from drawzoo.figures import disagreement, facts, find
-from drawzoo.manifest import CARD, WEIGHTS, Published, pins
-from drawzoo.quality.classifier import SHA256
-from drawzoo.weights import write_model
+from drawzoo.schema import manifest
+from drawzoo.schema.base import override
+from drawzoo.schema.figures import disagreement, facts, find
+from drawzoo.schema.manifest import CARD, WEIGHTS, Published, pins
+from drawzoo.store import sources as hub
+from drawzoo.store.weights import write_model
 
 NAME = "draw-mnist"
 WHERE = {"model": NAME, "dataset": "mnist", "split": "test", "images": 1000, "seed": 0}

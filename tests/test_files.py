@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
+from drawzoo.disk.atomic import check_writable, locked, open_atomic, write_atomic
 from drawzoo.errors import OutputError
-from drawzoo.files import check_writable, locked, open_atomic, write_atomic
-from drawzoo.manifest import Published, read_manifest, write_manifest
+from drawzoo.schema.manifest import Published, read_manifest, write_manifest
 
 
 @pytest.fixture

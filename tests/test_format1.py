@@ -6,15 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from drawzoo import build, format1
-from drawzoo.config import ModelConfig, decode, to_dict
+from drawzoo import build
 from drawzoo.errors import ConfigError, WeightsError
-from drawzoo.folder import check_stranger, read_config
-from drawzoo.manifest import CONFIG, WEIGHTS
+from drawzoo.schema import format1
+from drawzoo.schema.base import decode, to_dict
+from drawzoo.schema.manifest import CONFIG, WEIGHTS
+from drawzoo.schema.model import ModelConfig
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.validate import check_stranger, read_config
+from drawzoo.store.weights import read_model, write_model
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
-from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.loop import Trainer
-from drawzoo.weights import read_model, write_model
 
 OLD = {"latent.layer.": "posterior.", "decoder.lstm.": "decoder."}
 

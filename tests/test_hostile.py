@@ -16,11 +16,11 @@ from safetensors.torch import load, save
 
 import drawzoo
 from drawzoo.errors import DrawzooError, WeightsError
-from drawzoo.folder import check_stranger
-from drawzoo.hub import shipped
-from drawzoo.manifest import CONFIG, WEIGHTS
-from drawzoo.plugins import installed
-from drawzoo.weights import write_model
+from drawzoo.registry.loader import installed
+from drawzoo.schema.manifest import CONFIG, WEIGHTS
+from drawzoo.store.sources import shipped
+from drawzoo.store.validate import check_stranger
+from drawzoo.store.weights import write_model
 
 MEMORY = 300_000  # KiB
 GIANT = 65_536

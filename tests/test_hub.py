@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from loopback import TOKEN
 
-from drawzoo import hub, hub_client
+from drawzoo.disk.paths import hub_cache
 from drawzoo.errors import HubError, OutputError, WeightsError
-from drawzoo.fetching import repository_folder
-from drawzoo.hub import cached, locate, pull
-from drawzoo.manifest import CONFIG, FILES, USED, WEIGHTS, Published, pin
-from drawzoo.paths import hub_cache
+from drawzoo.schema.manifest import CONFIG, FILES, USED, WEIGHTS, Published, pin
+from drawzoo.store import client as hub_client
+from drawzoo.store import sources as hub
+from drawzoo.store.fetching import repository_folder
+from drawzoo.store.sources import cached, locate, pull
 
 NAME = "draw-mnist"
 REPOSITORY = "user/draw"
@@ -246,8 +247,8 @@ class TestPinned:
         loopback.fault("slow", 2_000, method="GET")
         code = f"""
 import msgspec, sys
-from drawzoo import hub
-from drawzoo.manifest import Published
+from drawzoo.store import sources as hub
+from drawzoo.schema.manifest import Published
 models = {{{NAME!r}: msgspec.json.decode(sys.stdin.read(), type=Published)}}
 hub.manifest = lambda: models
 hub.pull({NAME!r}, "hub")

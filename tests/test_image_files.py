@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from drawzoo.data.files import FORMATS, MAX_PIXELS, TRANSFORMS, fit, read_images
 from drawzoo.data.images import load_dataset
+from drawzoo.data.pictures import FORMATS, MAX_PIXELS, TRANSFORMS, fit, read_images
 from drawzoo.errors import ConfigError, DataError
 
 CANVAS = (1, 28, 28)

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
+from drawzoo.disk.atomic import check_regular, check_writable, open_regular, write_atomic
 from drawzoo.errors import DataError, OutputError
-from drawzoo.files import check_regular, check_writable, open_regular, write_atomic
 
 
 @pytest.fixture(params=["pipe", "socket", "folder", "device"])

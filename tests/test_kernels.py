@@ -16,16 +16,16 @@ from torch.autograd import forward_ad
 from torch.library import opcheck
 
 import drawzoo
-from drawzoo import kernels
-from drawzoo.attention import Window, read_patch, write_patch
-from drawzoo.hub import shipped
-from drawzoo.kernels import library
-from drawzoo.kernels.lstm import states, stepped
-from drawzoo.kernels.products import lay_out
-from drawzoo.manifest import manifest
-from drawzoo.merging import MergedWeightGradients
-from drawzoo.weights import read_model
-from drawzoo.zoo import model_config
+from drawzoo import ops
+from drawzoo.engine.attention import Window, read_patch, write_patch
+from drawzoo.ops import library
+from drawzoo.ops.gates import states, stepped
+from drawzoo.ops.merging import MergedWeightGradients
+from drawzoo.ops.products import lay_out
+from drawzoo.registry.build import model_config
+from drawzoo.schema.manifest import manifest
+from drawzoo.store.sources import shipped
+from drawzoo.store.weights import read_model
 
 SHAPES = [  # B, C, H, W, N
     (6, 2, 28, 28, 5),
@@ -37,8 +37,8 @@ SHAPES = [  # B, C, H, W, N
     (3, 1, 5, 33, 11),
 ]
 
-needed = pytest.mark.skipif(not kernels.available(), reason="built without a C compiler")
-wide = pytest.mark.skipif(not kernels.multiply_best(), reason="products are the library's here")
+needed = pytest.mark.skipif(not ops.available(), reason="built without a C compiler")
+wide = pytest.mark.skipif(not ops.multiply_best(), reason="products are the library's here")
 
 
 @pytest.fixture(params=[True, False], ids=["kernels", "tensors"])
@@ -57,7 +57,7 @@ def limit():
 
 
 def plainly(function):
-    with kernels.switched_off():
+    with ops.switched_off():
         return function()
 
 
@@ -157,16 +157,16 @@ def test_operators_are_well_formed():
     *where, _, _ = of(windows(3, 9, 19, 4), torch.float32)
     image, patch = random(3, 2, 9, 19).requires_grad_(), random(3, 2, 4, 4).requires_grad_()
     gates, cell = random(3, 64).requires_grad_(), random(3, 16).requires_grad_()
-    opcheck(kernels.read.operator, (image, 4, *where))
-    opcheck(kernels.write.operator, (patch, 9, 19, 1, *where))
+    opcheck(ops.read.operator, (image, 4, *where))
+    opcheck(ops.write.operator, (patch, 9, 19, 1, *where))
     opcheck(states.operator, (gates, cell, True))
     layer = random(64, 20), random(64)
     laid = lay_out(layer[0].t())
     opcheck(lay_out.operator, (layer[0].t(),))
     values, drive = random(3, 20).requires_grad_(), random(3, 64).requires_grad_()
     opcheck(stepped.operator, (values, cell, *layer, drive, laid, True))
-    opcheck(kernels.weight_gradient.operator, ([random(3, 12)] * 2, [random(3, 5)] * 2))
-    opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 16), random(3, 16), *layer))
+    opcheck(ops.weight_gradient.operator, ([random(3, 12)] * 2, [random(3, 5)] * 2))
+    opcheck(ops.unroll.operator, (random(2, 3, 4), random(3, 16), random(3, 16), *layer))
 
 
 @needed
@@ -177,9 +177,9 @@ def test_second_derivatives_are_refused():
     image = random(3, 2, 9, 19).requires_grad_()
     where[0].requires_grad_()
     for outputs, leaf in (
-        (kernels.lstm(gates, cell), gates),
-        (kernels.step(gates, cell, random(64, 64), random(64), None), gates),
-        ((kernels.read(image, 4, *where),), where[0]),
+        (ops.lstm(gates, cell), gates),
+        (ops.step(gates, cell, random(64, 64), random(64), None), gates),
+        ((ops.read(image, 4, *where),), where[0]),
     ):
         (slope,) = torch.autograd.grad(outputs[0].sum(), leaf, create_graph=True)
         with pytest.raises(RuntimeError, match="no second derivative.*DRAWZOO_KERNELS=0"):
@@ -195,7 +195,7 @@ class TestLSTM:
         results = []
         for dtype in (torch.float32, torch.float64):
             leaves = [part.to(dtype, copy=True).requires_grad_() for part in (gates, cell)]
-            state = (kernels.lstm if dtype is torch.float32 else whole_lstm)(*leaves)
+            state = (ops.lstm if dtype is torch.float32 else whole_lstm)(*leaves)
             outputs = dict(zip(("hidden", "cell"), state, strict=True))
             sum((outputs[name] ** 2).sum() for name in used).backward()
             results.append([*(s.detach() for s in state), *(leaf.grad for leaf in leaves)])
@@ -204,7 +204,7 @@ class TestLSTM:
 
     def test_saturated_gates(self, units):
         gates = torch.tensor([1e4, -1e4, float("inf"), -float("inf")]).repeat(1, units)
-        hidden, cell = kernels.lstm(gates, torch.ones(1, units))
+        hidden, cell = ops.lstm(gates, torch.ones(1, units))
         assert hidden.isfinite().all()
         assert cell.isfinite().all()
 
@@ -232,7 +232,7 @@ class TestProducts:
             leaves = [t.to(dtype, copy=True).requires_grad_() for t in tensors]
             values, cell, weight, bias, drive = [*leaves, None][:5]
             if dtype is torch.float32:
-                state = kernels.step(values, cell, weight, bias, drive)
+                state = ops.step(values, cell, weight, bias, drive)
             else:
                 gates = torch.nn.functional.linear(values, weight, bias)
                 state = whole_lstm(gates if drive is None else gates + drive, cell)
@@ -248,7 +248,7 @@ class TestProducts:
             random(64, 1, 10)[:, 0, 1::2],
             random(128)[::2],
         )
-        actual = kernels.step(values, cell, weight, bias, None)
+        actual = ops.step(values, cell, weight, bias, None)
         expected = whole_lstm(torch.nn.functional.linear(values, weight, bias), cell)
         for one, other in zip(actual, expected, strict=True):
             torch.testing.assert_close(one, other)
@@ -262,7 +262,7 @@ class TestProducts:
         """Of all uses at once it is the sum of those of each."""
         limit(threads)
         outer, inner = random(uses, batch, outputs) - 0.5, random(uses, batch, inputs, 1)[..., 0]
-        weight, bias = kernels.weight_gradient([*outer], [*inner])
+        weight, bias = ops.weight_gradient([*outer], [*inner])
         close(weight, torch.einsum("tbn,tbk->nk", outer.double(), inner.double()))
         close(bias, outer.double().sum(dim=(0, 1)))
 
@@ -355,7 +355,7 @@ class TestUnrolling:
         x, weight = random(steps, batch, inputs) - 0.5, random(4 * units, inputs + units) - 0.5
         bias, initial = random(4 * units), random(2, 1 if start == "same" else batch, units)
         h, c = initial.expand(2, batch, units)
-        hidden, cell = kernels.unroll(x, h, c, weight, bias)
+        hidden, cell = ops.unroll(x, h, c, weight, bias)
         h, c = h.double(), c.double()
         for step, x_t in enumerate(x.double()):
             gates = torch.cat([x_t, h], dim=1) @ weight.double().T + bias
@@ -368,9 +368,9 @@ class TestUnrolling:
     def test_an_image_does_not_depend_on_the_others(self):
         x, weight, bias = random(4, 70, 6), random(64, 22) - 0.5, random(64)
         h, c = torch.ones(2, 1, 16).expand(2, 70, 16)
-        hidden, _ = kernels.unroll(x, h, c, weight, bias)
+        hidden, _ = ops.unroll(x, h, c, weight, bias)
         for some in (slice(0, 1), slice(13, 33)):
-            alone, _ = kernels.unroll(x[:, some], h[some], c[some], weight, bias)
+            alone, _ = ops.unroll(x[:, some], h[some], c[some], weight, bias)
             assert torch.equal(alone, hidden[some])
 
     @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30])
@@ -378,7 +378,7 @@ class TestUnrolling:
         x, weight, bias = random(2, 3, 4), random(64, 20), random(64)
         x[0, 1, 2] = value
         h, c = torch.zeros(2, 3, 16)
-        hidden, cell = kernels.unroll(x, h, c, weight, bias)
+        hidden, cell = ops.unroll(x, h, c, weight, bias)
         bad = hidden.isnan().any(dim=(1, 2)) | cell.isnan().any(dim=1)
         assert bad.tolist() == [False, value != value, False]
 
@@ -513,11 +513,11 @@ def test_exported_programs_need_no_kernels(tiny, strict):
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 @pytest.mark.skipif(sys.platform != "linux", reason="compilers of other systems differ")
 def test_they_are_built_where_there_is_a_compiler():
-    assert kernels.available()
+    assert ops.available()
 
 
 def test_they_can_be_switched_off():
-    code = "from drawzoo import kernels; print(kernels.available())"
+    code = "from drawzoo import ops; print(ops.available())"
     command = [sys.executable, "-c", code]
     env = {"DRAWZOO_KERNELS": "0", "PATH": ""}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)

@@ -111,12 +111,12 @@ class TwoWindows(drawzoo.Reader):
     def __init__(self, config, sizes):
         super().__init__()
         channels, height, width = sizes.image
-        self.coarse = drawzoo.attention.WindowNet(sizes.decoder, 4, height, width)
-        self.fine = drawzoo.attention.WindowNet(sizes.decoder, 2, height, width)
+        self.coarse = drawzoo.engine.attention.WindowNet(sizes.decoder, 4, height, width)
+        self.fine = drawzoo.engine.attention.WindowNet(sizes.decoder, 2, height, width)
         self.out_features = 2 * channels * (16 + 4)
 
     def forward(self, x, error, h_dec):
-        from drawzoo.attention import read_patch
+        from drawzoo.engine.attention import read_patch
 
         both = torch.cat([x, error], dim=1)
         coarse, fine = self.coarse(h_dec), self.fine(h_dec)
@@ -149,7 +149,7 @@ def test_a_sound_writer_passes():
 
 
 def test_every_component_of_this_repository_passes():
-    from drawzoo.registry import registry
+    from drawzoo.registry.loader import registry
 
     checks = {"encoder": check_encoder, "reader": check_reader, "writer": check_writer}
     for kind, check in checks.items():

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import drawzoo
-from drawzoo.registry import registry
+from drawzoo.registry.loader import registry
 from drawzoo.testing import (
     Fault,
     check_decoder,

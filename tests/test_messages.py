@@ -9,8 +9,9 @@ from typing import Literal
 
 import pytest
 
-from drawzoo.config import Config, ModelConfig, convert
 from drawzoo.errors import MAX_LINE, ConfigError, short
+from drawzoo.schema.base import Config, convert
+from drawzoo.schema.model import ModelConfig
 
 
 def shell(line, **env):
@@ -34,7 +35,7 @@ class TestLength:
         def broken(*_):
             raise ConfigError(f"thing: holds {'x' * 100_000}; choose another")
 
-        monkeypatch.setattr("drawzoo.zoo.list_models", broken)
+        monkeypatch.setattr("drawzoo.registry.build.list_models", broken)
         code, _, err = invoke("list")
         assert code == 3
         assert len(err.rstrip("\n")) <= MAX_LINE
@@ -45,7 +46,7 @@ class TestLength:
             warnings.warn("y\x1b" * 1_000, stacklevel=1)
             return []
 
-        monkeypatch.setattr("drawzoo.zoo.list_models", noting)
+        monkeypatch.setattr("drawzoo.registry.build.list_models", noting)
         note = invoke("list")[2].splitlines()[0]
         assert note.startswith("Note: y") and len(note) <= MAX_LINE and "\x1b" not in note
 

@@ -11,10 +11,10 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from drawzoo import Draw, Encoder, build
+from drawzoo.engine.latent import Gaussian
+from drawzoo.engine.sampling import CHUNK
 from drawzoo.errors import ConfigError
-from drawzoo.latent import Gaussian
-from drawzoo.registry import registry
-from drawzoo.sampling import CHUNK
+from drawzoo.registry.loader import registry
 
 
 def in_tree(kind):

@@ -5,12 +5,13 @@ import torch
 from torch import nn
 
 import drawzoo
-from drawzoo.registry import Registrar, registry
+from drawzoo.registry.build import build, model_config
+from drawzoo.registry.loader import registry
+from drawzoo.registry.registry import Registrar
+from drawzoo.schema.training import TrainingConfig
 from drawzoo.training import muon
-from drawzoo.training.config import TrainingConfig
 from drawzoo.training.muon import Muon, matrices, orthogonalize
 from drawzoo.training.optimizers import make_optimizers
-from drawzoo.zoo import build, model_config
 
 SHAPES = [(6, 6), (4, 9), (9, 4), (80, 100)]
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from drawzoo.cli.new_plugin import command
 from drawzoo.errors import ConfigError, OutputError
-from drawzoo.registry import Registrar
+from drawzoo.registry.registry import Registrar
 
 
 def make(name, to):

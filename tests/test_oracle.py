@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from drawzoo import build
-from drawzoo.config import override
+from drawzoo.schema.base import override
 
 PLAIN = Path(__file__).parent.parent / "benchmarks" / "plain_draw.py"
 

@@ -14,9 +14,9 @@ from drawzoo.data.dataset import Dataset, Support
 from drawzoo.data.images import Images
 from drawzoo.data.synthetic import SYNTHETIC
 from drawzoo.errors import PluginError, UnknownNameError
-from drawzoo.plugin_checks import check_plugins
-from drawzoo.plugins import installed
+from drawzoo.registry.loader import installed
 from drawzoo.testing import Fault, check_dataset, check_model, check_plugin
+from drawzoo.testing.installed import check_plugins
 
 SOUND = """
     @hookimpl

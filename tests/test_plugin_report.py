@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 import drawzoo
-from drawzoo import plugins
-from drawzoo.plugins import Plugins
+from drawzoo.registry import loader as plugins
+from drawzoo.registry.loader import Plugins
 
 
 class Point(SimpleNamespace):

@@ -10,8 +10,8 @@ from drawzoo.data.images import Images
 from drawzoo.errors import ConfigError, PluginError, UnknownNameError
 from drawzoo.evaluation.measure import evaluate, measure_again
 from drawzoo.evaluation.protocol import find_protocol, read_figures
-from drawzoo.figures import facts
-from drawzoo.plugins import Plugins, installed
+from drawzoo.registry.loader import Plugins, installed
+from drawzoo.schema.figures import facts
 
 CODE = """
 from drawzoo import Figure, Metric, Protocol, hookimpl
@@ -97,7 +97,7 @@ class TestOfAPlugin:
         assert "of the canvas is ink (3 images" in run("evaluate", "draw-t1-mnist", *options)[1][0]
 
     def test_on_a_card(self, ink):
-        from drawzoo.card_figures import eval_results, figures_text
+        from drawzoo.cards.tables import eval_results, figures_text
 
         where = {"model": "m", "dataset": "mnist", "split": "test", "images": 7, "seed": 1}
         figure = ink.InkFigure(**where, power=1, ink=0.125)

@@ -9,11 +9,11 @@ import torch
 from loopback import TOKEN
 from safetensors.torch import load_file, save_file
 
-import drawzoo.publish
-from drawzoo import manifest
-from drawzoo.cards import keep_notes
-from drawzoo.hub import cached
-from drawzoo.manifest import CARD, CONFIG, FILES, WEIGHTS, pin, read_manifest
+import drawzoo.cards.upload
+from drawzoo.cards.text import keep_notes
+from drawzoo.schema import manifest
+from drawzoo.schema.manifest import CARD, CONFIG, FILES, WEIGHTS, pin, read_manifest
+from drawzoo.store.sources import cached
 
 NAME = "draw-mnist"
 REPOSITORY = "user/new"
@@ -85,8 +85,9 @@ class TestPublish:
             return ""
 
         before, seen = settings(), []
-        monkeypatch.setattr(drawzoo.publish, "_old_card", old_card)
-        drawzoo.publish.publish(drawzoo.publish.candidate(NAME, manifest.MANIFEST), REPOSITORY)
+        monkeypatch.setattr(drawzoo.cards.upload, "_old_card", old_card)
+        found = drawzoo.cards.upload.candidate(NAME, manifest.MANIFEST)
+        drawzoo.cards.upload.publish(found, REPOSITORY)
         assert seen == [before] and settings() == before
 
     def test_all(self, run, loopback, models):
@@ -250,7 +251,7 @@ class TestHubRefuses:
             loopback.commit(repository, {CARD: b"theirs"})
             return ""
 
-        monkeypatch.setattr(drawzoo.publish, "_old_card", old_card)
+        monkeypatch.setattr(drawzoo.cards.upload, "_old_card", old_card)
         code, _, said = run("publish", NAME, "--repo", REPOSITORY)
         assert code == 10 and "somebody else" in said and "try again" in said
         assert head(loopback)[1] == {CARD: b"theirs"}

@@ -7,9 +7,10 @@ import pytest
 from huggingface_hub import ModelCard
 from loopback import TOKEN
 
-from drawzoo import hub, manifest
-from drawzoo.hub import cached
-from drawzoo.manifest import CARD, MANIFEST, read_manifest
+from drawzoo.schema import manifest
+from drawzoo.schema.manifest import CARD, MANIFEST, read_manifest
+from drawzoo.store import sources as hub
+from drawzoo.store.sources import cached
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(read_manifest(MANIFEST))

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 import drawzoo
-from drawzoo import hub, manifest
 from drawzoo.cli import loading
-from drawzoo.hub import cached, snapshot
-from drawzoo.manifest import CONFIG, FILES, USED, WEIGHTS
-from drawzoo.paths import hub_cache
+from drawzoo.disk.paths import hub_cache
+from drawzoo.schema import manifest
+from drawzoo.schema.manifest import CONFIG, FILES, USED, WEIGHTS
+from drawzoo.store import sources as hub
+from drawzoo.store.sources import cached, snapshot
 
 NAMES = ("draw-mnist", "model3-mnist")
 
@@ -203,7 +204,8 @@ class TestProcess:
     @pytest.fixture
     def start(self, models):
         code = (
-            "import pathlib, sys; from drawzoo import manifest; from drawzoo.cli import main; "
+            "import pathlib, sys; from drawzoo.schema import manifest; "
+            "from drawzoo.cli import main; "
             "manifest.MANIFEST = pathlib.Path(sys.argv[1]); main(sys.argv[2:])"
         )
 
@@ -273,7 +275,8 @@ class TestProcess:
 KILLED = """
 import os, pathlib, random, signal, sys, time
 import huggingface_hub
-from drawzoo import hub, manifest
+from drawzoo.schema import manifest
+from drawzoo.store import sources as hub
 
 manifest.MANIFEST = pathlib.Path(sys.argv[1])
 moments = random.Random(0)

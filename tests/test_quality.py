@@ -1,15 +1,24 @@
 """The Fréchet distance against closed forms, and the classifier that ships."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import torch
 
 from drawzoo.data.images import load_dataset
 from drawzoo.errors import WeightsError
-from drawzoo.manifest import pin
-from drawzoo.quality import classifier as module
-from drawzoo.quality.classifier import FACTS, SHA256, WEIGHTS, Classifier, classifier, facts
-from drawzoo.quality.frechet import bootstrap_stderr, frechet_distance
+from drawzoo.evaluation.digits import classifier as module
+from drawzoo.evaluation.digits.classifier import (
+    FACTS,
+    SHA256,
+    WEIGHTS,
+    Classifier,
+    classifier,
+    facts,
+)
+from drawzoo.evaluation.digits.frechet import bootstrap_stderr, frechet_distance
+from drawzoo.schema.manifest import pin
 
 
 def features(mean, covariance, num=50):
@@ -96,7 +105,8 @@ def test_training_makes_a_file_like_the_one_that_ships(monkeypatch, tmp_path):
     """On strokes instead of digits, for a moment."""
     from click.testing import CliRunner
 
-    from drawzoo.quality import train
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+    import train_digits as train
 
     monkeypatch.setattr(train, "EPOCHS", 1)
     monkeypatch.setattr(train, "load_dataset", lambda _, *rest: load_dataset("synthetic", *rest))

@@ -16,11 +16,10 @@ from click.testing import CliRunner
 import drawzoo
 from drawzoo import ComponentConfig, build, list_models
 from drawzoo.cli import cli
-from drawzoo.config import override, to_dict
 from drawzoo.errors import PluginError, UnknownNameError
-from drawzoo.plugins import Plugins, installed
-from drawzoo.registry import registry
-from drawzoo.zoo import model_config
+from drawzoo.registry.build import model_config
+from drawzoo.registry.loader import Plugins, installed, registry
+from drawzoo.schema.base import override, to_dict
 
 CORE = Path(drawzoo.__file__).parent
 PLUGINS = CORE.parent / "plugins"
@@ -411,9 +410,9 @@ class TestBoundaries:
     def test_listing_models_needs_no_torch(self):
         code = """
             import sys, drawzoo
-            from drawzoo.zoo import model_config
+            from drawzoo.registry.build import model_config
             assert [model_config(name) for name in drawzoo.list_models()]
-            assert drawzoo.plugins.installed().plugins
+            assert drawzoo.registry.loader.installed().plugins
             print(*(m for m in sys.modules if m.split(".")[0] in ("torch", "torchvision", "numpy")))
             """
         run = subprocess.run(

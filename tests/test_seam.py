@@ -11,14 +11,14 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import logsigmoid
 
 import drawzoo
-from drawzoo.config import override
 from drawzoo.data.images import Images
 from drawzoo.evaluation.measure import evaluate
-from drawzoo.plugins import installed
+from drawzoo.registry.loader import installed
+from drawzoo.schema.base import override
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import read_checkpoint
-from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.loop import Trainer
-from drawzoo.weights import WEIGHTS
 
 
 class UnitsConfig(drawzoo.Config, frozen=True):

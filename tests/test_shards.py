@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from drawzoo import shards
-from drawzoo.distributed import World
+from drawzoo.engine.world import World
 from drawzoo.errors import ConfigError
-from drawzoo.shards import write_shards
+from drawzoo.store import shards
+from drawzoo.store.shards import write_shards
 
 
 @pytest.fixture(autouse=True)

@@ -14,20 +14,20 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 import drawzoo
-from drawzoo.card_figures import eval_results, figures_text
-from drawzoo.cards import keep_notes, model_card
+from drawzoo.cards.pictures import SCALE
+from drawzoo.cards.tables import eval_results, figures_text
+from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.cli import cli
 from drawzoo.evaluation.measure import applicable, measure_again
 from drawzoo.evaluation.protocol import read_figures
-from drawzoo.figures import disagreement, find
-from drawzoo.hub import shipped
-from drawzoo.manifest import CARD, FILES, PICTURES, SAMPLES, TRAINING, manifest, pin, verify
-from drawzoo.registry import registry
-from drawzoo.render.card import SCALE
+from drawzoo.registry.build import build, model_config
+from drawzoo.registry.loader import registry
 from drawzoo.render.grid import grid, png
-from drawzoo.training.record import read_record
-from drawzoo.weights import read_config, read_model
-from drawzoo.zoo import build, model_config
+from drawzoo.schema.figures import disagreement, find
+from drawzoo.schema.manifest import CARD, FILES, PICTURES, SAMPLES, TRAINING, manifest, pin, verify
+from drawzoo.schema.record import read_record
+from drawzoo.store.sources import shipped
+from drawzoo.store.weights import read_config, read_model
 
 ROOT = Path(__file__).parent.parent
 REAL = os.environ.get("DRAWZOO_TEST_DATA")

@@ -6,15 +6,15 @@ from torch import nn
 
 import drawzoo
 from drawzoo.cli.list import describe
-from drawzoo.config import override
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError, PluginError, WeightsError
-from drawzoo.plugins import installed
-from drawzoo.registry import Entry
-from drawzoo.training.config import RunConfig, TrainingConfig
+from drawzoo.registry.build import model_config
+from drawzoo.registry.loader import installed
+from drawzoo.registry.registry import Entry
+from drawzoo.schema.base import override
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.weights import WEIGHTS, read_model
 from drawzoo.training.loop import Trainer
-from drawzoo.weights import WEIGHTS, read_model
-from drawzoo.zoo import model_config
 
 
 @pytest.fixture

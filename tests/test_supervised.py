@@ -4,9 +4,9 @@ import pytest
 import torch
 from drawzoo_supervised.encoder import SupervisedEncoder
 
-from drawzoo.config import override
+from drawzoo.registry.build import build, model_config
+from drawzoo.schema.base import override
 from drawzoo.testing import check_encoder
-from drawzoo.zoo import build, model_config
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from runs import state, steps_of
 
 import drawzoo
 from drawzoo.cli import main
+from drawzoo.disk.atomic import locked
 from drawzoo.errors import ConfigError, OutputError, TrainingError
-from drawzoo.files import locked
+from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.loop import Trainer
-from drawzoo.weights import WEIGHTS
 
 TINY = (
     "dataset=synthetic",

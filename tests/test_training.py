@@ -13,16 +13,16 @@ from runs import state, steps_of
 from safetensors.torch import load, load_file, save
 
 import drawzoo
-from drawzoo.config import convert
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DataError, OutputError, TrainingError
+from drawzoo.registry.build import model_config
+from drawzoo.schema.base import convert
+from drawzoo.schema.record import training_record
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
-from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import LOG, read_log
 from drawzoo.training.loop import Trainer, schedule
-from drawzoo.training.record import training_record
-from drawzoo.weights import WEIGHTS
-from drawzoo.zoo import model_config
 
 TOTAL = 14
 """Steps of a short run: three passes of four steps and a half."""

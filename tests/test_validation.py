@@ -11,20 +11,20 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import drawzoo
-from drawzoo.cards import model_card
-from drawzoo.config import convert, encode, override
+from drawzoo.cards.text import model_card
 from drawzoo.data.images import load_dataset
 from drawzoo.errors import ConfigError, DistributedError, TrainingError
 from drawzoo.evaluation.bound import bound_parts
 from drawzoo.evaluation.measure import evaluate
+from drawzoo.schema.base import convert, encode, override
+from drawzoo.schema.record import training_record
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.weights import WEIGHTS
 from drawzoo.training import loop
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
-from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import read_log
 from drawzoo.training.loop import Trainer
-from drawzoo.training.record import training_record
 from drawzoo.training.validation import ValidBound, load_images
-from drawzoo.weights import WEIGHTS
 
 PASS = 3
 """Steps of a pass: 48 images in batches of 16."""
@@ -66,7 +66,7 @@ def bounds(monkeypatch):
 
 
 def run_config(dataset, **training):
-    config = override(drawzoo.zoo.model_config("draw-mnist"), {"dataset": dataset})
+    config = override(drawzoo.registry.build.model_config("draw-mnist"), {"dataset": dataset})
     return RunConfig(config, TrainingConfig(**training))
 
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from drawzoo.hub import cached, pull
-from drawzoo.manifest import CARD, FILES, USED
+from drawzoo.schema.manifest import CARD, FILES, USED
+from drawzoo.store.sources import cached, pull
 
 NAMES = ("draw-mnist", "model3-mnist")
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import drawzoo
-from drawzoo.config import encode
 from drawzoo.errors import ConfigError, DrawzooError, OutputError, PluginError, WeightsError
-from drawzoo.weights import CONFIG, WEIGHTS, read_config, read_model, write_model
+from drawzoo.schema.base import encode
+from drawzoo.store.weights import CONFIG, WEIGHTS, read_config, read_model, write_model
 
 
 @pytest.fixture

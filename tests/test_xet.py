@@ -3,8 +3,8 @@
 import pytest
 from loopback import TOKEN
 
-from drawzoo import manifest
-from drawzoo.hub import cached
+from drawzoo.schema import manifest
+from drawzoo.store.sources import cached
 
 pytest.importorskip("hf_xet")
 # The client's own way of uploading, which only a filter that makes warnings errors ever shows.

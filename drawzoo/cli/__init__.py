@@ -16,37 +16,18 @@ from typing import Any
 
 import click
 
-from drawzoo import __version__
 from drawzoo.errors import DrawzooError, OutputError, nearest, one_line, short
+from drawzoo.registry import COMMANDS
+from drawzoo.version import __version__
 
 __all__ = ["cli", "main"]
-
-COMMANDS = (
-    "analyze",
-    "bench",
-    "card",
-    "decode",
-    "encode",
-    "evaluate",
-    "info",
-    "list",
-    "new-plugin",
-    "plot",
-    "plugins",
-    "publish",
-    "pull",
-    "reconstruct",
-    "sample",
-    "train",
-    "verify",
-)
 
 
 class LazyGroup(click.Group):
     """Finds the built-in commands by module name, and the plugins' after them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from drawzoo.plugins import installed
+        from drawzoo.registry.loader import installed
 
         return sorted({*COMMANDS, *installed().commands})
 
@@ -55,7 +36,7 @@ class LazyGroup(click.Group):
             module = importlib.import_module(f"drawzoo.cli.{name.replace('-', '_')}")
             command: click.Command = module.command
             return command
-        from drawzoo.plugins import installed
+        from drawzoo.registry.loader import installed
 
         return installed().commands.get(name)
 

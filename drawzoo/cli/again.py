@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drawzoo.figures import Figure, disagreement
+from drawzoo.schema.figures import Figure, disagreement
 
 __all__ = ["measure_all"]
 
@@ -25,9 +25,9 @@ def measure_all(
     import functools
 
     from drawzoo.cli.progress import progress
+    from drawzoo.disk.paths import data_root
     from drawzoo.evaluation.measure import measure_again
-    from drawzoo.paths import data_root
-    from drawzoo.weights import read_model
+    from drawzoo.store.weights import read_model
 
     model = read_model(folder)
     pairs = []

@@ -10,7 +10,7 @@ import click
 from drawzoo.cli.options import data_option
 
 if TYPE_CHECKING:
-    from drawzoo.training.record import TrainingRecord
+    from drawzoo.schema.record import TrainingRecord
 
 
 @click.command
@@ -53,12 +53,14 @@ def command(
 
     import msgspec
 
-    from drawzoo.cards import keep_notes, model_card
+    from drawzoo.cards.text import keep_notes, model_card
     from drawzoo.cli.progress import progress
-    from drawzoo.config import encode
+    from drawzoo.disk.atomic import check_writable, write_atomic
+    from drawzoo.disk.paths import data_root
     from drawzoo.errors import OutputError, WeightsError
-    from drawzoo.files import check_writable, write_atomic
-    from drawzoo.manifest import (
+    from drawzoo.registry.loader import registry
+    from drawzoo.schema.base import encode
+    from drawzoo.schema.manifest import (
         CARD,
         FILES,
         MANIFEST,
@@ -69,9 +71,7 @@ def command(
         read_manifest,
         write_manifest,
     )
-    from drawzoo.paths import data_root
-    from drawzoo.registry import registry
-    from drawzoo.training.record import read_record
+    from drawzoo.schema.record import read_record
 
     run = Path(model) if Path(model).is_dir() else None
     if run is None:
@@ -87,10 +87,10 @@ def command(
     for path in filter(None, (cards / CARD, manifest_path)):
         check_writable(path)
 
+    from drawzoo.cards.pictures import card_pictures
     from drawzoo.evaluation.measure import measure_for_card
     from drawzoo.evaluation.protocol import read_figures
-    from drawzoo.render.card import card_pictures
-    from drawzoo.weights import read_model, write_model
+    from drawzoo.store.weights import read_model, write_model
 
     trained = read_model(source)
     name = trained.config.name
@@ -150,17 +150,17 @@ def command(
 
 def _record(run: Path, data: Path | None) -> TrainingRecord:
     """The record of a finished run."""
+    from drawzoo.disk.paths import data_root
     from drawzoo.errors import TrainingError
-    from drawzoo.paths import data_root
-    from drawzoo.training.config import CHECKPOINT
+    from drawzoo.schema.training import CHECKPOINT
 
     none = TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
     if not (run / CHECKPOINT).exists():
         raise none
 
+    from drawzoo.schema.record import training_record
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import read_log
-    from drawzoo.training.record import training_record
     from drawzoo.training.validation import load_images
 
     checkpoint, log = read_checkpoint(run), read_log(run)

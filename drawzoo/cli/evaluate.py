@@ -73,7 +73,7 @@ def command(
     from drawzoo.cli.loading import model_folder
     from drawzoo.cli.printing import print_json
     from drawzoo.evaluation.protocol import find_protocol
-    from drawzoo.registry import registry
+    from drawzoo.registry.loader import registry
 
     by = find_protocol(protocol)
     if k is not None and "k" not in by.settings:
@@ -100,11 +100,11 @@ def command(
         return
 
     from drawzoo.cli.progress import progress
-    from drawzoo.distributed import world
+    from drawzoo.disk.paths import data_root
+    from drawzoo.engine.world import world
     from drawzoo.evaluation.measure import measure
-    from drawzoo.figures import facts
-    from drawzoo.paths import data_root
-    from drawzoo.weights import read_model
+    from drawzoo.schema.figures import facts
+    from drawzoo.store.weights import read_model
 
     check_device(device)
     with world(device) as (processes, device):
@@ -148,11 +148,11 @@ def _compare(
 
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
-    from drawzoo.config import to_dict
     from drawzoo.data.images import load_dataset
+    from drawzoo.disk.paths import data_root
     from drawzoo.evaluation.paired import compare
-    from drawzoo.paths import data_root
-    from drawzoo.weights import read_model
+    from drawzoo.schema.base import to_dict
+    from drawzoo.store.weights import read_model
 
     other = read_model(other_folder)
     check_device(device)

@@ -20,17 +20,17 @@ def command(model: str, as_json: bool) -> None:
 
     from drawzoo.cli.list import describe
     from drawzoo.cli.printing import print_json
-    from drawzoo.config import to_dict
     from drawzoo.data.dataset import facts as data_facts
     from drawzoo.evaluation.protocol import find_protocol, read_figures
-    from drawzoo.figures import facts as figure_facts
-    from drawzoo.hub import HUB, LOCAL, cached, locate, pinned, shipped
-    from drawzoo.manifest import CONFIG
-    from drawzoo.registry import registry
-    from drawzoo.zoo import model_config
+    from drawzoo.registry.build import model_config
+    from drawzoo.registry.loader import registry
+    from drawzoo.schema.base import to_dict
+    from drawzoo.schema.figures import facts as figure_facts
+    from drawzoo.schema.manifest import CONFIG
+    from drawzoo.store.sources import HUB, LOCAL, cached, locate, pinned, shipped
 
     if model.startswith((LOCAL, HUB)):
-        from drawzoo.folder import read_config
+        from drawzoo.store.validate import read_config
 
         folder, source, commit = locate(model, files=(CONFIG,))
         facts: dict[str, Any] = {"name": model, "source": source, "commit": commit}

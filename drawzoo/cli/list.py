@@ -9,7 +9,7 @@ import click
 from drawzoo.cli.options import json_option
 
 if TYPE_CHECKING:
-    from drawzoo.registry import Entry
+    from drawzoo.registry.registry import Entry
 
 
 @click.command
@@ -20,8 +20,8 @@ def command(pattern: str, as_json: bool) -> None:
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.errors import PluginError, UnknownNameError, nearest, short
-    from drawzoo.registry import registry
-    from drawzoo.zoo import list_models
+    from drawzoo.registry.build import list_models
+    from drawzoo.registry.loader import registry
 
     names = list_models(pattern)
     if not names and pattern != "*":
@@ -60,9 +60,9 @@ def command(pattern: str, as_json: bool) -> None:
 def describe(entry: Entry) -> dict[str, Any]:
     """What is known of a model without loading it; figures are None where it has no weights."""
     from drawzoo.evaluation.protocol import read_figures
-    from drawzoo.figures import find
-    from drawzoo.hub import cached, pinned, shipped
-    from drawzoo.zoo import model_config
+    from drawzoo.registry.build import model_config
+    from drawzoo.schema.figures import find
+    from drawzoo.store.sources import cached, pinned, shipped
 
     config = model_config(entry.qualified)
     published = pinned(entry)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawzoo.cli.progress import download_progress
-from drawzoo.hub import locate
+from drawzoo.store.sources import locate
 
 if TYPE_CHECKING:
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
 
 __all__ = ["load_model", "load_models", "model_folder"]
 
@@ -24,7 +24,7 @@ def model_folder(name: str) -> Path:
         name: As for `drawzoo.load`.
 
     Raises:
-        DrawzooError: As `drawzoo.hub.locate` does.
+        DrawzooError: As `drawzoo.store.sources.locate` does.
     """
     with download_progress(name) as report:
         return locate(name, report=report).folder
@@ -39,6 +39,6 @@ def load_models(names: Iterable[str]) -> dict[str, Draw]:
     """The models of those names; all are looked for before the first is read."""
     folders = {name: model_folder(name) for name in names}
 
-    from drawzoo.weights import read_model
+    from drawzoo.store.weights import read_model
 
     return {name: read_model(folder) for name, folder in folders.items()}

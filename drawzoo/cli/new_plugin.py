@@ -31,9 +31,9 @@ def command(name: str, to: Path) -> None:
     import shutil
     import tempfile
 
-    from drawzoo.config import NAME
     from drawzoo.errors import ConfigError, OutputError
-    from drawzoo.registry import registry
+    from drawzoo.registry.loader import registry
+    from drawzoo.schema.base import NAME
 
     if not re.fullmatch(NAME, name) or name[0].isdigit() or name.startswith("drawzoo"):
         raise ConfigError(

@@ -48,7 +48,7 @@ def command(runs: tuple[Path, ...], out: Path, against: Against, as_json: bool) 
     """
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
-    from drawzoo.files import check_writable, write_atomic
+    from drawzoo.disk.atomic import check_writable, write_atomic
 
     check_writable(out)
 

@@ -28,7 +28,7 @@ def command(check: str | None, as_json: bool) -> None:
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.table import print_table
     from drawzoo.errors import short
-    from drawzoo.plugins import installed
+    from drawzoo.registry.loader import installed
 
     plugins = installed()
     clashes = plugins.registry.clashes()
@@ -62,8 +62,8 @@ def command(check: str | None, as_json: bool) -> None:
 def _bad_models() -> list[str]:
     """A line for each registered model whose configuration cannot be used."""
     from drawzoo.errors import DrawzooError
-    from drawzoo.registry import registry
-    from drawzoo.zoo import check_config, model_config
+    from drawzoo.registry.build import check_config, model_config
+    from drawzoo.registry.loader import registry
 
     lines = []
     for entry in registry().entries("model"):
@@ -77,7 +77,7 @@ def _bad_models() -> list[str]:
 def _check(name: str | None, as_json: bool) -> None:
     from drawzoo.cli.printing import print_json
     from drawzoo.errors import PluginError
-    from drawzoo.plugin_checks import check_plugins
+    from drawzoo.testing.installed import check_plugins
 
     findings = []
     for finding in check_plugins(name):

@@ -43,12 +43,12 @@ def command(
     """
     import msgspec
 
+    from drawzoo.cards.upload import candidate, publish
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
-    from drawzoo.files import write_atomic
-    from drawzoo.hub import parse_repository, shipped
-    from drawzoo.manifest import CARD, MANIFEST, pins, read_manifest, write_manifest
-    from drawzoo.publish import candidate, publish
+    from drawzoo.disk.atomic import write_atomic
+    from drawzoo.schema.manifest import CARD, MANIFEST, pins, read_manifest, write_manifest
+    from drawzoo.store.sources import parse_repository, shipped
 
     single, many = model is not None and repo is not None, everything and namespace is not None
     if single == many or (model or repo) and (everything or namespace):
@@ -84,8 +84,8 @@ def command(
 def _quiet_client() -> Iterator[None]:
     """Keeps the bars and warnings of the Hub's client off the terminal.
 
-    Both are settings of the whole process, which is the command's own; `drawzoo.publish` can be
-    called from any process and thread, and changes neither.
+    Both are settings of the whole process, which is the command's own; the module
+    `drawzoo.cards.upload` can be called from any process and thread, and changes neither.
     """
     from huggingface_hub.utils import logging as client_logging
     from huggingface_hub.utils.tqdm import (

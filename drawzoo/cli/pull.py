@@ -44,9 +44,9 @@ def command(
     """
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import download_progress
-    from drawzoo.hub import HUB, LOCAL, copy_to, preview, pull
-    from drawzoo.manifest import manifest
-    from drawzoo.zoo import list_models
+    from drawzoo.registry.build import list_models
+    from drawzoo.schema.manifest import manifest
+    from drawzoo.store.sources import HUB, LOCAL, copy_to, preview, pull
 
     if everything == bool(models):
         raise click.UsageError("name the models to pull (see: drawzoo list), or say --all")
@@ -67,7 +67,7 @@ def command(
         with download_progress(name) as report:
             folder, came_from, commit = pull(name, source, cache=cache_dir, report=report)
         if strange:
-            from drawzoo.weights import read_model
+            from drawzoo.store.weights import read_model
 
             read_model(folder)
         if to:

@@ -10,7 +10,7 @@ import click
 from drawzoo.cli.options import OutputFile
 
 if TYPE_CHECKING:
-    from drawzoo.shards import Format
+    from drawzoo.store.shards import Format
 
 MAX_NUM = 10_000
 """Drawings in one picture; it bounds the memory."""
@@ -69,8 +69,8 @@ def command(
 
     from drawzoo.cli.loading import model_folder
     from drawzoo.cli.options import check_gif
-    from drawzoo.files import check_writable, write_atomic
-    from drawzoo.folder import read_config
+    from drawzoo.disk.atomic import check_writable, write_atomic
+    from drawzoo.store.validate import read_config
 
     if out.is_dir() or not (out.suffix or out.exists()):
         if gif or show:
@@ -94,12 +94,12 @@ def command(
 
     from drawzoo.cli.options import check_device
     from drawzoo.render.grid import grid, png, roomy_scale
-    from drawzoo.weights import read_model
+    from drawzoo.store.weights import read_model
 
     check_device(device)
     loaded = read_model(folder).to(device)
     if compile:
-        from drawzoo.compilation import compile_sampling
+        from drawzoo.engine.compilation import compile_sampling
 
         compile_sampling(loaded)
     images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
@@ -144,11 +144,11 @@ def _shards(
 
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import progress
-    from drawzoo.compilation import compile_sampling
-    from drawzoo.distributed import world
-    from drawzoo.files import no_empty_folder
-    from drawzoo.shards import write_shards
-    from drawzoo.weights import read_model
+    from drawzoo.disk.atomic import no_empty_folder
+    from drawzoo.engine.compilation import compile_sampling
+    from drawzoo.engine.world import world
+    from drawzoo.store.shards import write_shards
+    from drawzoo.store.weights import read_model
 
     check_device(device)
     with no_empty_folder(out), world(device) as (processes, device):

@@ -10,9 +10,9 @@ import click
 from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
 
 if TYPE_CHECKING:
-    from drawzoo.compilation import Choice
+    from drawzoo.engine.compilation import Choice
+    from drawzoo.schema.training import RunConfig
     from drawzoo.training.checkpoint import Checkpoint
-    from drawzoo.training.config import RunConfig
 
 
 @click.command(cls=CompileCommand)
@@ -84,7 +84,7 @@ def command(
     drawzoo train --resume --out runs/draw --epochs 40 --set 'restarts=[20]'
     torchrun --nproc-per-node 2 -m drawzoo -- train draw-mnist --out runs/draw
     """
-    from drawzoo.training.config import CHECKPOINT
+    from drawzoo.schema.training import CHECKPOINT
 
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
     changes = {key: value for key, value in given.items() if value is not None}
@@ -157,11 +157,12 @@ def _checkpoint(out: Path, resume: bool) -> Checkpoint | None:
 
 def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
     """The run for a registered model or a configuration file."""
-    from drawzoo.config import MAX_JSON_BYTES, ModelConfig, decode
+    from drawzoo.disk.atomic import open_regular
     from drawzoo.errors import ConfigError
-    from drawzoo.files import open_regular
-    from drawzoo.training.config import RunConfig, TrainingConfig
-    from drawzoo.zoo import model_config
+    from drawzoo.registry.build import model_config
+    from drawzoo.schema.base import MAX_JSON_BYTES, decode
+    from drawzoo.schema.model import ModelConfig
+    from drawzoo.schema.training import RunConfig, TrainingConfig
 
     if name.endswith(".json"):
         try:
@@ -176,11 +177,11 @@ def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
 
 def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
     """The run with some settings changed, of the training or of the model; free of torch."""
-    from drawzoo.config import override
     from drawzoo.errors import ConfigError, nearest
-    from drawzoo.registry import registry
-    from drawzoo.training.config import RunConfig
-    from drawzoo.zoo import check_config
+    from drawzoo.registry.build import check_config
+    from drawzoo.registry.loader import registry
+    from drawzoo.schema.base import override
+    from drawzoo.schema.training import RunConfig
 
     training = {k: v for k, v in changes.items() if k in config.training.__struct_fields__}
     model = {k: v for k, v in changes.items() if k not in training}
@@ -199,8 +200,8 @@ def _completed(config: RunConfig) -> RunConfig:
     """The run with all settings of its components filled in."""
     import torch
 
-    from drawzoo.training.config import RunConfig
-    from drawzoo.zoo import build
+    from drawzoo.registry.build import build
+    from drawzoo.schema.training import RunConfig
 
     with torch.device("meta"):
         return RunConfig(build(config.model).config, config.training)

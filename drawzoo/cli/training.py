@@ -16,13 +16,13 @@ import torch
 
 from drawzoo.cli.options import check_device
 from drawzoo.cli.progress import training_progress
-from drawzoo.compilation import Choice, pays
-from drawzoo.distributed import World, world
+from drawzoo.disk.atomic import locked
+from drawzoo.disk.paths import data_root
+from drawzoo.engine.compilation import Choice, pays
+from drawzoo.engine.world import World, world
 from drawzoo.errors import OutputError
-from drawzoo.files import locked
-from drawzoo.paths import data_root
+from drawzoo.schema.training import RunConfig
 from drawzoo.training.checkpoint import Checkpoint, read_checkpoint
-from drawzoo.training.config import RunConfig
 from drawzoo.training.log import check_tensorboard, read_log
 from drawzoo.training.loop import Trainer
 from drawzoo.training.validation import load_images

@@ -10,7 +10,7 @@ import click
 from drawzoo.cli.options import cache_option, data_option, json_option
 
 if TYPE_CHECKING:
-    from drawzoo.manifest import Published
+    from drawzoo.schema.manifest import Published
 
 
 class Copy(NamedTuple):
@@ -58,8 +58,8 @@ def command(
     from drawzoo.cli.table import print_table
     from drawzoo.errors import WeightsError
     from drawzoo.evaluation.protocol import read_figures
-    from drawzoo.hub import cached, published_model, shipped
-    from drawzoo.manifest import USED, manifest, mismatch
+    from drawzoo.schema.manifest import USED, manifest, mismatch
+    from drawzoo.store.sources import cached, published_model, shipped
 
     found: list[tuple[str, Published, dict[str, Path]]] = []
     for name, published in map(published_model, models or manifest()):

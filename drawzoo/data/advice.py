@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drawzoo.registry import registry
+from drawzoo.registry.loader import registry
 
 __all__ = ["without_download"]
 

@@ -17,8 +17,8 @@ import numpy as np
 from drawzoo.data.advice import without_download
 from drawzoo.data.dataset import Dataset, Support
 from drawzoo.data.reading import check_file
+from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import DataError
-from drawzoo.files import open_regular
 
 if TYPE_CHECKING:
     import torch

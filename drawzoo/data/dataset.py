@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawzoo.errors import PluginError, UnknownNameError
-from drawzoo.registry import registry
+from drawzoo.registry.loader import registry
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawzoo.data.dataset import Dataset, Support
+from drawzoo.disk.atomic import check_regular
 from drawzoo.errors import DataError
-from drawzoo.files import check_regular
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from drawzoo.disk.atomic import check_regular
 from drawzoo.errors import DataError
-from drawzoo.files import check_regular
 
 __all__ = ["check_file", "fetch", "watched"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from drawzoo.errors import DataError
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure
+from drawzoo.schema.figures import Figure
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
-    from drawzoo.distributed import World
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.world import World
 
 __all__ = ["Accuracy", "AccuracyFigure"]
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure, bits, plus_minus
+from drawzoo.schema.figures import Figure, bits, plus_minus
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from drawzoo.data.images import Images
-    from drawzoo.distributed import World
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.world import World
 
 __all__ = ["Bound", "BoundFigure", "bound_parts"]
 
@@ -57,7 +57,7 @@ class Bound(Protocol):
         **settings: Any,
     ) -> dict[str, Any]:
         """Means, with the standard deviation between images and the standard error."""
-        from drawzoo.evaluation.common import bits_per_dimension, moments
+        from drawzoo.evaluation.moments import bits_per_dimension, moments
 
         nats, kl, reconstruction = bound_parts(model, images, seed, progress, world)
         mean, std, stderr = moments(nats)
@@ -117,7 +117,7 @@ def bound_parts(
     """
     import torch
 
-    from drawzoo.distributed import ALONE
+    from drawzoo.engine.world import ALONE
 
     world = world or ALONE
     generator = torch.Generator().manual_seed(seed)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure, plus_minus
+from drawzoo.schema.figures import Figure, plus_minus
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
-    from drawzoo.distributed import World
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.world import World
 
 __all__ = ["PAIRS", "Generated", "GeneratedFigure"]
 
@@ -68,8 +68,8 @@ class Generated(Protocol):
         """Average, standard deviation and maximum in nats."""
         import torch
 
-        from drawzoo.evaluation.common import moments
-        from drawzoo.sampling import CHUNK
+        from drawzoo.engine.sampling import CHUNK
+        from drawzoo.evaluation.moments import moments
 
         samples, pixels = (torch.Generator().manual_seed(seed) for _ in range(2))
         total, parts = len(images.pixels), []

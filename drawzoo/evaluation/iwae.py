@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure, bits, plus_minus
+from drawzoo.schema.figures import Figure, bits, plus_minus
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from drawzoo.data.images import Images
-    from drawzoo.distributed import World
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.world import World
 
 __all__ = ["ImportanceWeighted", "IwaeFigure"]
 
@@ -80,7 +80,7 @@ class ImportanceWeighted(Protocol):
         **settings: Any,
     ) -> dict[str, Any]:
         """Both bounds on the same images, with standard errors."""
-        from drawzoo.evaluation.common import bits_per_dimension, moments
+        from drawzoo.evaluation.moments import bits_per_dimension, moments
 
         tight, loose = iwae_parts(model, images, settings["k"], seed, progress, world)
         bound, (mean, std, stderr) = moments(loose), moments(tight)
@@ -147,7 +147,7 @@ def iwae_parts(
     """
     import torch
 
-    from drawzoo.distributed import ALONE
+    from drawzoo.engine.world import ALONE
 
     world = world or ALONE
     source = torch.Generator().manual_seed(seed)

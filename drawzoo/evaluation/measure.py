@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from drawzoo.data.images import Images, load_dataset
-from drawzoo.distributed import ALONE, World
-from drawzoo.draw import Draw
+from drawzoo.engine.draw import Draw
+from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import ConfigError, UnknownNameError
 from drawzoo.evaluation.protocol import Progress, find_protocol, protocols
-from drawzoo.figures import Figure
-from drawzoo.registry import registry
+from drawzoo.registry.loader import registry
+from drawzoo.schema.figures import Figure
 
 __all__ = ["applicable", "evaluate", "measure", "measure_again", "measure_for_card"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from drawzoo.config import Config
 from drawzoo.data.images import Images
-from drawzoo.draw import Draw
+from drawzoo.engine.draw import Draw
 from drawzoo.evaluation.bound import bound_parts
-from drawzoo.evaluation.common import moments
+from drawzoo.evaluation.moments import moments
 from drawzoo.evaluation.protocol import Progress
+from drawzoo.schema.base import Config
 
 __all__ = ["Comparison", "compare"]
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import msgspec
 
 from drawzoo.errors import ConfigError, PluginError
-from drawzoo.figures import Figure
-from drawzoo.registry import registry
+from drawzoo.registry.loader import registry
+from drawzoo.schema.figures import Figure
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
-    from drawzoo.distributed import World
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.world import World
 
 __all__ = ["Metric", "Progress", "Protocol", "find_protocol", "protocols", "read_figures"]
 

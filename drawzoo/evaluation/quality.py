@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drawzoo.errors import ConfigError
+from drawzoo.evaluation.markdown import table
 from drawzoo.evaluation.protocol import Metric, Progress, Protocol
-from drawzoo.figures import Figure, plus_minus
-from drawzoo.markdown import table
+from drawzoo.schema.figures import Figure, plus_minus
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
-    from drawzoo.distributed import World
-    from drawzoo.draw import Draw
+    from drawzoo.engine.draw import Draw
+    from drawzoo.engine.world import World
 
 __all__ = ["LEAST", "Quality", "QualityFigure"]
 
@@ -53,7 +53,7 @@ class Quality(Protocol):
     columns = ("Fréchet distance", "confidence")
 
     def applies(self, model: Draw) -> bool:
-        from drawzoo.quality.classifier import DIGITS, IMAGE
+        from drawzoo.evaluation.digits.classifier import DIGITS, IMAGE
 
         return model.config.dataset in DIGITS and model.config.image == IMAGE
 
@@ -78,10 +78,10 @@ class Quality(Protocol):
         """
         import torch
 
-        from drawzoo.evaluation.common import moments
-        from drawzoo.quality.classifier import DIGITS, IMAGE, SHA256, classifier
-        from drawzoo.quality.frechet import bootstrap_stderr, frechet_distance
-        from drawzoo.sampling import CHUNK
+        from drawzoo.engine.sampling import CHUNK
+        from drawzoo.evaluation.digits.classifier import DIGITS, IMAGE, SHA256, classifier
+        from drawzoo.evaluation.digits.frechet import bootstrap_stderr, frechet_distance
+        from drawzoo.evaluation.moments import moments
 
         if dataset not in DIGITS or model.config.image != IMAGE:
             raise ConfigError(
@@ -129,7 +129,7 @@ class Quality(Protocol):
         ]
 
     def explanation(self, figures: Sequence[QualityFigure]) -> str:
-        from drawzoo.quality.classifier import facts
+        from drawzoo.evaluation.digits.classifier import facts
 
         known = facts()
         accuracy = f"{known.accuracy:.2%} ± {known.accuracy_stderr:.2%}"

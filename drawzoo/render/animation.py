@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from drawzoo.attention import Window
-from drawzoo.drawing import Drawing
+from drawzoo.engine.attention import Window
+from drawzoo.engine.drawing import Drawing
 from drawzoo.render.grid import PADDING, columns, grid
 
-__all__ = ["gif", "window_box"]
+__all__ = ["gif"]
 
 SIDE = 280
 """The shorter side is at least this long, in screen pixels, if no scale is given."""
@@ -82,16 +82,6 @@ def _captioned(frame: Image.Image, text: str, beside: Image.Image | None) -> Ima
     return whole
 
 
-def window_box(window: Window, index: int) -> tuple[float, float, float, float]:
-    """The box (left, top, right, bottom) of a window of one image, in pixels counted from 0."""
-    half = (window.size - 1) / 2 * float(window.stride[index]) + float(
-        window.variance[index]
-    ) ** 0.5
-    # The paper counts pixels from 1; a pixel's square reaches half a pixel around its centre.
-    x, y = float(window.gx[index]) - 0.5, float(window.gy[index]) - 0.5
-    return x - half, y - half, x + half, y + half
-
-
 def _outline(
     frame: Image.Image,
     window: Window,
@@ -105,7 +95,7 @@ def _outline(
     for index in range(len(window.gx)):
         row, column = divmod(index, across)
         x0, y0 = PADDING + column * (width + PADDING), PADDING + row * (height + PADDING)
-        left, top, right, bottom = (round(edge * scale) for edge in window_box(window, index))
+        left, top, right, bottom = (round(edge * scale) for edge in window.box(index))
         # A window may reach beyond its canvas, but its outline must not enter the next one.
         left, right = (min(max(edge, 0), width - 1) for edge in (left, right))
         top, bottom = (min(max(edge, 0), height - 1) for edge in (top, bottom))

@@ -24,11 +24,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drawzoo.components import Decoder, Encoder, Reader, Writer
-from drawzoo.config import ModelConfig
 from drawzoo.data.dataset import Dataset
-from drawzoo.latent import Latent
-from drawzoo.likelihood import Likelihood
+from drawzoo.engine.components import Decoder, Encoder, Reader, Writer
+from drawzoo.engine.latent import Latent
+from drawzoo.engine.likelihood import Likelihood
+from drawzoo.schema.model import ModelConfig
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.kinds import DECODER, ENCODER, LATENT, LIKELIHOOD, READER, WRITER
 from drawzoo.testing.kit import check

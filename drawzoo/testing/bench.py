@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drawzoo.components import Component, Sizes
-from drawzoo.config import Config, convert, to_dict
+from drawzoo.engine.components import Component, Sizes
+from drawzoo.schema.base import Config, convert, to_dict
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kinds import Inputs, Kind
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-from drawzoo.components import Shape, Window
-from drawzoo.latent import Gaussian
+from drawzoo.engine.components import Shape, Window
+from drawzoo.engine.latent import Gaussian
 from drawzoo.testing.fault import Fault
 
 __all__ = [

@@ -14,18 +14,10 @@ import msgspec
 import torch
 from torch import Tensor
 
-from drawzoo.components import (
-    Component,
-    Decoder,
-    Encoder,
-    Reader,
-    Sizes,
-    Writer,
-    out_shape,
-)
+from drawzoo.engine.components import Component, Decoder, Encoder, Reader, Sizes, Writer, out_shape
+from drawzoo.engine.latent import Latent
+from drawzoo.engine.likelihood import Likelihood
 from drawzoo.errors import DrawzooError
-from drawzoo.latent import Latent
-from drawzoo.likelihood import Likelihood
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.forms import (
     batch_first,

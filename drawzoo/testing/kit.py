@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from drawzoo.components import Component, Sizes, out_shape
-from drawzoo.draw import Draw
+from drawzoo.engine.components import Component, Sizes, out_shape
+from drawzoo.engine.draw import Draw
 from drawzoo.testing import behaviour, density, learning, modes
 from drawzoo.testing.bench import Bench
 from drawzoo.testing.fault import Fault

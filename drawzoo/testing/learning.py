@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from drawzoo.components import Component
+from drawzoo.engine.components import Component
 from drawzoo.testing.bench import Bench, seeded
 from drawzoo.testing.forms import same
 from drawzoo.testing.kinds import BATCH, Inputs

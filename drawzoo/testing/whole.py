@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from drawzoo.config import ModelConfig, decode, encode
 from drawzoo.data.dataset import Dataset, Support
 from drawzoo.data.images import Images
 from drawzoo.errors import DataError, DrawzooError
+from drawzoo.schema.base import decode, encode
+from drawzoo.schema.model import ModelConfig
 from drawzoo.testing.bench import seeded
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kit import check_parts
@@ -138,9 +139,9 @@ def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) 
 
 def model_faults(model: str | ModelConfig) -> None:
     """See `drawzoo.testing.check_model`."""
-    from drawzoo.folder import check_stranger
-    from drawzoo.weights import read_model, write_model
-    from drawzoo.zoo import build, model_config
+    from drawzoo.registry.build import build, model_config
+    from drawzoo.store.validate import check_stranger
+    from drawzoo.store.weights import read_model, write_model
 
     who = f"model {model if isinstance(model, str) else model.name}"
     with blame(who, "cannot be built", repr(model), "see above"), seeded(0):
@@ -189,7 +190,7 @@ def model_faults(model: str | ModelConfig) -> None:
 
 def plugin_faults(name: str) -> None:
     """See `drawzoo.testing.check_plugin`."""
-    from drawzoo.plugin_checks import check_plugins
+    from drawzoo.testing.installed import check_plugins
 
     try:
         for finding in check_plugins(name):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drawzoo.hookspecs import hookimpl
+from drawzoo.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from drawzoo.registry import Registrar
+    from drawzoo.registry.registry import Registrar
 
 
 @hookimpl

@@ -18,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from drawzoo import format1
-from drawzoo.config import decode, encode, to_dict
+from drawzoo.disk.atomic import check_regular, write_atomic
 from drawzoo.errors import ConfigError, TrainingError
-from drawzoo.files import check_regular, write_atomic
-from drawzoo.training.config import CHECKPOINT, RunConfig
+from drawzoo.schema import format1
+from drawzoo.schema.base import decode, encode, to_dict
+from drawzoo.schema.training import CHECKPOINT, RunConfig
 
 __all__ = [
     "CHECKPOINT",

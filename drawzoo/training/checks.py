@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from drawzoo.data.images import Images
-from drawzoo.draw import Draw
+from drawzoo.engine.draw import Draw
 from drawzoo.errors import ConfigError, DataError, PluginError
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.kit import check_parts

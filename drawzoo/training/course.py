@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drawzoo.errors import TrainingError
+from drawzoo.schema.record import seconds
+from drawzoo.schema.training import RunConfig
 from drawzoo.training.checkpoint import read_checkpoint
-from drawzoo.training.config import RunConfig
 from drawzoo.training.log import LOG, read_log
-from drawzoo.training.record import seconds
 
 __all__ = ["Course", "read_course"]
 

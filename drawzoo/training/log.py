@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from drawzoo.disk.atomic import open_regular, write_atomic
 from drawzoo.errors import OutputError
-from drawzoo.files import open_regular, write_atomic
 
 __all__ = ["LOG", "RunLog", "check_tensorboard", "read_log"]
 

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from drawzoo.compilation import compile_training
 from drawzoo.data.images import Images
-from drawzoo.distributed import ALONE, World
-from drawzoo.draw import Draw
+from drawzoo.engine.compilation import compile_training
+from drawzoo.engine.draw import Draw
+from drawzoo.engine.randomness import seeded
+from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import DistributedError, TrainingError
-from drawzoo.randomness import seeded
+from drawzoo.registry.build import build
+from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.weights import write_model
 from drawzoo.training.checkpoint import (
     CHECKPOINT,
     Best,
@@ -28,12 +31,9 @@ from drawzoo.training.checkpoint import (
     write_checkpoint,
 )
 from drawzoo.training.checks import check_components, check_images
-from drawzoo.training.config import RunConfig, TrainingConfig
 from drawzoo.training.log import RunLog
 from drawzoo.training.optimizers import make_optimizers
 from drawzoo.training.validation import valid_bound
-from drawzoo.weights import write_model
-from drawzoo.zoo import build
 
 __all__ = ["Trainer", "schedule"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from drawzoo.errors import PluginError
-from drawzoo.registry import registry
-from drawzoo.training.config import TrainingConfig
+from drawzoo.registry.loader import registry
+from drawzoo.schema.training import TrainingConfig
 from drawzoo.training.muon import Muon, matrices
 
 __all__ = ["MakeOptimizers", "adam", "adamw", "make_optimizers", "muon"]

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from drawzoo.data.dataset import find_dataset
 from drawzoo.data.images import Images, load_dataset
-from drawzoo.distributed import World
-from drawzoo.draw import Draw
+from drawzoo.engine.draw import Draw
+from drawzoo.engine.world import World
 from drawzoo.errors import TrainingError, WeightsError
 from drawzoo.evaluation.bound import bound_parts
-from drawzoo.training.config import RunConfig
+from drawzoo.schema.training import RunConfig
 
 __all__ = ["ValidBound", "load_images", "valid_bound"]
 

@@ -7,7 +7,7 @@ from drawzoo_draw.settings import AttentionConfig
 from torch import Tensor
 
 import drawzoo
-from drawzoo.attention import read_patch
+from drawzoo import read_patch
 
 __all__ = ["ErrorReader"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from drawzoo import hookimpl
 
 if TYPE_CHECKING:
-    from drawzoo.registry import Registrar
+    from drawzoo import Registrar
 
 
 @hookimpl

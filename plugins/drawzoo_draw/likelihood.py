@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import drawzoo
-from drawzoo.errors import ConfigError
+from drawzoo import ConfigError
 
 __all__ = ["Bernoulli"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import drawzoo
-from drawzoo.attention import WindowNet, read_patch
+from drawzoo import WindowNet, read_patch
 from drawzoo_draw.settings import AttentionConfig
 
 __all__ = ["AttentiveReader", "NoReader", "WholeReader"]

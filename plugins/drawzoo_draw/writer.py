@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import drawzoo
-from drawzoo.attention import WindowNet, write_patch
+from drawzoo import WindowNet, write_patch
 from drawzoo_draw.settings import AttentionConfig
 
 __all__ = ["AttentiveWriter", "WholeWriter"]

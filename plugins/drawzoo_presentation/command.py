@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drawzoo.cli.options import data_option, json_option
+from drawzoo.commands import data_option, json_option
 
 if TYPE_CHECKING:
-    from drawzoo.figures import Figure
+    from drawzoo import Figure
 
 __all__ = ["reproduce"]
 
@@ -37,10 +37,8 @@ def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -
     """
     import json
 
-    from drawzoo.cli.table import print_table
-    from drawzoo.errors import WeightsError
-    from drawzoo.evaluation.protocol import read_figures
-    from drawzoo.manifest import manifest
+    from drawzoo import WeightsError
+    from drawzoo.commands import manifest, print_table, read_figures
     from drawzoo_presentation.tables import COLUMNS, TABLES, cells, markdown, notes
     from drawzoo_presentation.tables import as_json as plain
 
@@ -84,8 +82,7 @@ def _measured(
     figures: dict[str, list[Figure]], data: Path | None
 ) -> tuple[dict[str, list[Figure]], list[str]]:
     """The figures as they are found now, and a line for each that is not as recorded."""
-    from drawzoo.cli.again import measure_all
-    from drawzoo.hub import locate
+    from drawzoo.commands import locate, measure_all
 
     found: dict[str, list[Figure]] = {}
     problems = []

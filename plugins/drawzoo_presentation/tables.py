@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from drawzoo.figures import Figure, facts, find, plus_minus
-from drawzoo.markdown import table as markdown_table
+from drawzoo import Figure
+from drawzoo.commands import facts, find, markdown_table, plus_minus
 
 __all__ = ["COLUMNS", "NOTES", "TABLES", "Row", "Table", "Theirs", "as_json", "cells", "markdown"]
 

@@ -1,1 +1,0 @@
-"""Looking into models: codes, steps, interpolation, kernels, parameters. Free of plotting."""

@@ -1,0 +1,1 @@
+"""The card of a model: text, tables and pictures, making it, publishing it."""

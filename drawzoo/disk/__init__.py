@@ -1,0 +1,1 @@
+"""Bytes on this machine: atomic writes, locks, where things lie. Free of torch."""

@@ -1,0 +1,1 @@
+"""The paper: recurrence and bound, sampling, the components."""

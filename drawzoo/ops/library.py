@@ -1,0 +1,168 @@
+"""The library of kernels, and what makes operators of its functions."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.machinery
+import itertools
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+__all__ = ["LANES", "Kernel", "available", "call", "multiply_best", "switched_off", "takes"]
+
+VERSION = 3
+"""Of the library, as in lstm.c, and of the operators: it goes up when what one computes or takes
+changes."""
+
+PROCESSOR = torch.backends.cpu.get_cpu_capability()
+"""The widest vectors that torch uses here, as AVX2."""
+
+WIDTHS = {"AVX512": 16, "AVX2": 8}
+"""Numbers in the vectors of a processor, the widest first, for which there is a library."""
+
+
+def _library() -> tuple[ctypes.CDLL | None, int]:
+    """The best library for this processor that was built with this package, if there is one, and
+    the numbers in its vectors.
+    """
+    if os.environ.get("DRAWZOO_KERNELS") == "0":
+        return None, 8
+    most = WIDTHS.get(PROCESSOR, 0)
+    names = {f"_kernels_{name.lower()}": n for name, n in WIDTHS.items() if n <= most}
+    for name, suffix in itertools.product(
+        [*names, "_kernels"], importlib.machinery.EXTENSION_SUFFIXES
+    ):
+        path = Path(__file__).with_name(name + suffix)
+        # The OpenMP that it needs is in memory already: torch's, with torch's threads.
+        with contextlib.suppress(OSError):
+            library = ctypes.CDLL(str(path))
+            if hasattr(library, "drawzoo_version") and library.drawzoo_version() == VERSION:
+                return library, names.get(name, 8)
+            warnings.warn(f"{path} is of another drawzoo; install drawzoo again", stacklevel=2)
+    return None, 8
+
+
+LIBRARY, LANES = _library()
+"""What is called, and the numbers in its vectors, as in vectors.h: the least width of an image or
+of an LSTM."""
+
+SPACE = f"drawzoo_{VERSION}_{LANES}"
+"""The operators' namespace: torch keeps compiled graphs, backward included, by operators' names."""
+
+OPERATORS = torch.library.Library(SPACE, "DEF")  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def switched_off() -> Iterator[None]:
+    """Everything in tensor operations, in this process, as with `DRAWZOO_KERNELS=0`."""
+    global LIBRARY
+    library, LIBRARY = LIBRARY, None
+    try:
+        yield
+    finally:
+        LIBRARY = library
+
+
+def available() -> bool:
+    """Whether there is a library, and it is not switched off."""
+    return LIBRARY is not None
+
+
+def takes(*tensors: Tensor) -> bool:
+    """Whether the kernels can compute with these tensors, in what torch is doing now."""
+    # As `torch.compiler.is_exporting()`, which torch 2.11 says of all that it compiles.
+    if LIBRARY is None or torch.compiler._is_exporting_flag:
+        return False
+    # Under `torch.func` tensors have no address, and forward-mode tangents would be lost.
+    if not torch.compiler.is_compiling() and (
+        torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    ):
+        return False
+    return all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+
+
+def multiply_best() -> bool:
+    """Whether products of float32 matrices, where a weight is laid out once for many, are better
+    than the library's, as measured with vectors of eight and of sixteen.
+    """
+    return LIBRARY is not None and WIDTHS.get(PROCESSOR) == LANES
+
+
+def call(name: str, *arguments: Tensor | list[Tensor] | int | ctypes.Structure | None) -> None:
+    """Calls a kernel with numbers, with windows and with the addresses of contiguous tensors."""
+    getattr(LIBRARY, name)(torch.get_num_threads(), *map(_argument, arguments))
+
+
+def _argument(argument: Tensor | list[Tensor] | int | ctypes.Structure | None) -> Any:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, list):
+        return (ctypes.c_void_p * len(argument))(*[tensor.data_ptr() for tensor in argument])
+    return argument
+
+
+def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    pass
+
+
+def _refuse(ctx: Any, *gradients: Any) -> None:
+    raise RuntimeError(
+        "the kernels for the CPU have no second derivative; DRAWZOO_KERNELS=0 does without them"
+    )
+
+
+class Kernel:
+    """A kernel as a function of tensors.
+
+    Where torch traces, it is an operator, one node of a graph. Otherwise its function is called
+    without torch's dispatcher in between, which takes as long as a small kernel.
+
+    Arguments:
+        function: Calls the library; its name is the operator's.
+        fake: The same without data.
+        save: What to keep for the gradient, as `setup_context` of `torch.autograd.Function`.
+        derive: The gradient, as its `backward`; without one, asking for it is an error.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fake: Callable[..., Any],
+        save: Callable[..., None] = _save_nothing,
+        derive: Callable[..., Any] = _refuse,
+    ) -> None:
+        # Not by `custom_op`, whose checks at every call take as long as a small kernel. Nor does
+        # the operator know of its gradient, which would take as long again: `_derived` does.
+        name = function.__name__.strip("_")
+        schema = torch.library.infer_schema(function, mutates_args=())
+        tags = (torch.Tag.pt2_compliant_tag,)
+        OPERATORS.define(name + schema, tags=tags)  # type: ignore[no-untyped-call]
+        OPERATORS.impl(name, function, "CPU")  # type: ignore[no-untyped-call]
+        OPERATORS.impl(name, torch.library.fallthrough_kernel, "Autograd")  # type: ignore[no-untyped-call]
+        self.operator = operator = getattr(getattr(torch.ops, SPACE), name).default
+        torch.library.register_fake(operator, fake, lib=OPERATORS)
+
+        # Dynamo takes no method for it.
+        def compute(*arguments: Any) -> Any:
+            first = arguments[0][0] if isinstance(arguments[0], list) else arguments[0]
+            traced = torch.compiler.is_compiling() or type(first) not in (Tensor, Parameter)
+            return (operator if traced else function)(*arguments)
+
+        parts = {"forward": compute, "setup_context": save, "backward": derive}
+        members = {key: staticmethod(part) for key, part in parts.items()}
+        self._compute, self._derived = compute, type("Derived", (torch.autograd.Function,), members)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Of tensors, the first argument or in it; without gradients if they are disabled."""
+        if torch.is_grad_enabled():
+            return self._derived.apply(*arguments)  # type: ignore[attr-defined]
+        return self._compute(*arguments)

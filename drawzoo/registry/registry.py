@@ -1,0 +1,180 @@
+"""Names → components, models, datasets and optimisers, with where each came from. Free of torch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from drawzoo.errors import PluginError, UnknownNameError, nearest
+from drawzoo.schema.base import NAME, Config
+from drawzoo.schema.model import COMPONENTS
+
+__all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical"]
+
+KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
+"""What can be registered; the hook of each is `register_<kind>s`."""
+
+
+class Entry(NamedTuple):
+    """One registered thing."""
+
+    kind: str
+    name: str
+    target: Any
+    """The thing itself, or the string "package.module:attribute" it is imported from."""
+    summary: str
+    distribution: str
+    plugin: str
+    """The name of the entry point that gave it."""
+    config: str | None = None
+    """Where a component's `Config` is imported from without torch, if its plugin says so."""
+
+    @property
+    def qualified(self) -> str:
+        """`distribution:name`, which is unique."""
+        return f"{self.distribution}:{self.name}"
+
+    def load(self) -> Any:
+        """The thing itself, imported if need be.
+
+        Raises:
+            PluginError: If the import fails.
+        """
+        return self._imported(self.target) if isinstance(self.target, str) else self.target
+
+    def load_config(self) -> type[Config] | None:
+        """The class of a component's settings, if it is known without torch.
+
+        Raises:
+            PluginError: If the import fails.
+        """
+        if self.config is None:
+            return None
+        found = self._imported(self.config)
+        if not (isinstance(found, type) and issubclass(found, Config)):
+            raise PluginError(
+                f"{self.kind} {self.name!r} of the plugin {self.distribution} is registered with "
+                f"the settings {self.config}, which are no drawzoo.Config"
+            )
+        return found
+
+    def _imported(self, place: str) -> Any:
+        module, _, attribute = place.partition(":")
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                found = importlib.import_module(module)
+            return functools.reduce(getattr, attribute.split("."), found)
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r} of the plugin {self.distribution} cannot be imported "
+                f"from {place}: {type(error).__name__}: {error}"
+            ) from error
+
+
+class Registrar:
+    """What a plugin's hook calls to register things of one kind; they count once all is well."""
+
+    def __init__(self, kind: str, distribution: str, plugin: str) -> None:
+        self._kind, self._distribution, self._plugin = kind, distribution, plugin
+        self.entries: list[Entry] = []
+
+    def __call__(
+        self, name: str, target: Any, *, summary: str = "", config: str | None = None
+    ) -> None:
+        """Registers `target` under `name`.
+
+        Arguments:
+            name: Lower-case letters, digits, `-` and `_`.
+            target: The thing itself, or, so that listing it imports nothing,
+                "package.module:attribute".
+            summary: One line for lists.
+            config: Of a component, "package.module:attribute" of its `Config`, in a module that
+                does without torch: a stranger's wrong settings are then refused at once.
+
+        Raises:
+            ValueError: If the name, the target or the config cannot be used.
+        """
+        if not re.fullmatch(NAME, name):
+            raise ValueError(f"{self._kind} name {name!r}: use lower case, digits, - and _")
+        for place in (target, config):
+            if isinstance(place, str) and place.count(":") != 1:
+                raise ValueError(
+                    f"{self._kind} {name!r}: {place!r} is not 'package.module:attribute'"
+                )
+        if name in (entry.name for entry in self.entries):
+            raise ValueError(f"{self._kind} {name!r} is registered twice")
+        self.entries.append(
+            Entry(self._kind, name, target, summary, self._distribution, self._plugin, config)
+        )
+
+
+class Registry:
+    """All entries, looked up by kind and name."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+
+    def add(self, entries: list[Entry]) -> None:
+        """Adds the entries of one plugin."""
+        for entry in entries:
+            self._entries[entry.kind].setdefault(entry.name, []).append(entry)
+
+    def entries(self, kind: str) -> Iterator[Entry]:
+        """The entries of a kind, by name."""
+        for _, same in sorted(self._entries[kind].items()):
+            yield from sorted(same, key=lambda entry: entry.qualified)
+
+    def in_order(self, kind: str) -> list[Entry]:
+        """The entries of a kind in the order of registration."""
+        return [entry for same in self._entries[kind].values() for entry in same]
+
+    def clashes(self) -> list[str]:
+        """One line for each name that two plugins claim."""
+        return [
+            _clash(same)
+            for names in self._entries.values()
+            for same in names.values()
+            if len(same) > 1
+        ]
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The entry of that `name` or `distribution:name`.
+
+        Raises:
+            UnknownNameError: If there is none.
+            PluginError: If several plugins give the name.
+        """
+        distribution, colon, short = name.rpartition(":")
+        same = self._entries[kind].get(short, [])
+        if colon:
+            wanted = canonical(distribution)
+            same = [entry for entry in same if canonical(entry.distribution) == wanted]
+        if not same:
+            known = {entry.name for entry in self.entries(kind)}
+            hint = nearest(short, known)
+            if not known:
+                hint = "; no plugin that gives one is loaded (see: drawzoo plugins)"
+            raise UnknownNameError(f"there is no {kind} {name!r}{hint}")
+        if len(same) > 1:
+            raise PluginError(_clash(same))
+        return same[0]
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name as PEP 503 compares it: `Drawzoo_Gru` is `drawzoo-gru`."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _clash(same: list[Entry]) -> str:
+    plugins = " and ".join(f"{entry.distribution} ({entry.plugin})" for entry in same)
+    names = sorted({entry.qualified for entry in same})
+    choice = f"say {' or '.join(names)}, or " if len(names) == len(same) else ""
+    return (
+        f"{same[0].kind} {same[0].name!r} is given by two plugins, {plugins}; "
+        f"{choice}disable one with DRAWZOO_DISABLE_PLUGINS"
+    )

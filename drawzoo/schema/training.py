@@ -1,0 +1,88 @@
+"""How a model is trained. Free of torch."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated
+
+import msgspec
+
+from drawzoo.schema.base import Config, Size
+from drawzoo.schema.model import ModelConfig
+
+__all__ = ["CHECKPOINT", "RunConfig", "TrainingConfig"]
+
+CHECKPOINT = "checkpoint.safetensors"
+"""The name of the file that a run goes on from."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Reference = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]*\Z", max_length=200)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+
+
+class TrainingConfig(Config, frozen=True):
+    """The optimisation.
+
+    Attributes:
+        epochs: Passes over the training split.
+        restarts: Passes after which the learning rate starts anew, with warm-up and cosine
+            (Loshchilov and Hutter 2017); in order, each less than `epochs`.
+        max_steps: Optimiser steps after which to stop, if that comes first.
+        batch_size: Images in a step; the last, incomplete batch of a pass is left out.
+        optimizer: A registered optimiser, by its name or `distribution:name`.
+        learning_rate: After the warm-up.
+        matrix_learning_rate: The same of Muon, for the matrices that suit it; `learning_rate` is
+            for the rest.
+        final_learning_rate: At the end of the cosine decay, as a fraction of the rate.
+        warmup_steps: Steps of linear warm-up; at most a tenth of the run.
+        weight_decay: Of AdamW, or of Muon's matrices: the fraction of a weight that a step takes
+            off, over the learning rate. Of Adam, a part of the gradient.
+        clip_norm: The gradient's norm is clipped to this.
+        ema_decay: Decay of the exponential moving average of the weights; 0 for none.
+        validation: Images whose bound is measured after each pass, and which are never trained on;
+            0 for none. They are of the dataset's own split `valid`, at most all of it, or else of
+            the training split, at most a tenth of it.
+        patience: Passes without a better bound on them after which to stop; None for never.
+        seed: Of everything random: weights, order, binarisation and noise.
+    """
+
+    epochs: Count = 20
+    restarts: tuple[Count, ...] = ()
+    max_steps: Count | None = None
+    batch_size: Size = 128
+    optimizer: Reference = "adam"
+    learning_rate: Positive = 2e-3
+    matrix_learning_rate: Positive = 0.03
+    final_learning_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02
+    warmup_steps: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 200
+    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    clip_norm: Positive = 5.0
+    ema_decay: Fraction = 0.0
+    validation: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 5_000
+    patience: Count | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
+
+    def __post_init__(self) -> None:
+        cycles = (0, *self.restarts, self.epochs)
+        if any(a >= b for a, b in itertools.pairwise(cycles)):
+            raise ValueError(
+                f"restarts {list(self.restarts)} are not in order between 0 and {self.epochs} "
+                "epochs"
+            )
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience needs validation, which is 0")
+
+    def lengthens(self, shorter: TrainingConfig) -> bool:
+        """Whether this is `shorter` with passes added after a restart at its end."""
+        if self.restarts != (*shorter.restarts, shorter.epochs):
+            return False
+        longer = msgspec.structs.replace(shorter, epochs=self.epochs, restarts=self.restarts)
+        return self == longer
+
+
+class RunConfig(Config, frozen=True):
+    """All that decides what a run ends with: model and optimisation."""
+
+    model: ModelConfig
+    training: TrainingConfig

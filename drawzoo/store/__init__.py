@@ -1,0 +1,1 @@
+"""The files of a model: checked, read, written, found and fetched."""

@@ -1,0 +1,376 @@
+"""Where a model's files come from. Free of torch, and of the Hub's client until it is needed.
+
+What the user names (`local-dir:PATH`, `hf-hub:user/repo@revision`) is taken from there. A published
+model is pinned by content, so that every copy is the same: whatever loads it takes the cheapest,
+from the cache, from the package, or else from the Hub; `pull` alone means the Hub. The cache has
+the layout of the Hub's client, so that its other programs find, list and remove the files too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from drawzoo.disk.atomic import write_atomic
+from drawzoo.disk.paths import expanded, hub_cache
+from drawzoo.errors import HubError, OutputError, UnknownNameError, WeightsError
+from drawzoo.registry.loader import registry
+from drawzoo.registry.registry import Entry, canonical
+from drawzoo.schema.manifest import FILES, USED, Published, manifest, mismatch, verify
+from drawzoo.store.client import COMMIT, Report, Session
+from drawzoo.store.fetching import HUB, fetch_pinned, fetch_stranger, remember, resolve, snapshot
+from drawzoo.store.validate import check_stranger
+
+__all__ = [
+    "HUB",
+    "LOCAL",
+    "Address",
+    "Located",
+    "Preview",
+    "cached",
+    "copy_to",
+    "locate",
+    "parse_address",
+    "parse_repository",
+    "pinned",
+    "preview",
+    "published_model",
+    "pull",
+    "shipped",
+    "snapshot",
+]
+
+log = logging.getLogger("drawzoo")
+
+LOCAL = "local-dir:"
+Source = Literal["local-dir", "cache", "hub", "shipped"]
+
+# In a wheel the cards lie inside the package, in a checkout beside it.
+_PACKAGE = Path(__file__).parent.parent
+_CARDS = (_PACKAGE / "model_cards", _PACKAGE.parent / "model_cards")
+
+_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)(?:/(?:tree|blob|resolve)/([^/]+).*)?/?", re.A)
+_ADDRESS = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.A)
+
+
+class Located(NamedTuple):
+    """A model's folder, and what kind of place it is."""
+
+    folder: Path
+    source: Source
+    commit: str | None = None
+    """The commit on the Hub that it was fetched at."""
+
+
+class Address(NamedTuple):
+    """A model on the Hub."""
+
+    repository: str
+    revision: str
+    """A branch, a tag, or a full commit."""
+
+
+def _silent(arrived: int, expected: int | None) -> None:
+    pass
+
+
+def locate(
+    name: str,
+    *,
+    files: Collection[str] = USED,
+    cache: Path | None = None,
+    report: Report = _silent,
+) -> Located:
+    """The folder to load a model from: the cheapest verified copy.
+
+    Arguments:
+        name: A registered name, `local-dir:PATH` or `hf-hub:user/repo@revision`.
+        files: Those that are needed; of a stranger's model never more than `manifest.USED`.
+        cache: The Hub's cache; the user's unless given.
+        report: Is told of the bytes as they arrive.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        WeightsError: If it has no weights, or they are not those published.
+        ConfigError: If a stranger's configuration is not valid.
+        HubError: If only the Hub may have it, and does not give it.
+        OutputError: If it must be fetched, and the cache cannot be written.
+    """
+    cache = cache or hub_cache()
+    if name.startswith(LOCAL):
+        folder = _checked_folder(name.removeprefix(LOCAL))
+        check_stranger(folder)
+        return Located(folder, "local-dir")
+    if name.startswith(HUB):
+        return _from_address(parse_address(name), files, cache, report)
+    short, published = published_model(name)
+    damage = None
+    copies: list[tuple[Source, Path | None]] = [
+        ("cache", cached(short, cache)),
+        ("shipped", shipped(short)),
+    ]
+    for source, folder_or_none in copies:
+        if folder_or_none is None:
+            continue
+        try:
+            verify(folder_or_none, published, files)
+        except WeightsError as error:
+            damage = damage or error
+            continue
+        if damage:
+            log.warning(f"{damage}; another copy is used")
+        return Located(folder_or_none, source, published.commit if source == "cache" else None)
+    if published.commit:
+        folder = fetch_pinned(published, published.commit, files, cache, report)
+        return Located(folder, "hub", published.commit)
+    raise damage or _not_shipped(name)
+
+
+def pull(
+    name: str,
+    source: str = "auto",
+    *,
+    cache: Path | None = None,
+    report: Report = _silent,
+) -> Located:
+    """Brings all files of a published model from the Hub into the cache, if they are not there.
+
+    Arguments:
+        name: As for `locate`; what is not published by name is located.
+        source: "hub"; "shipped" to verify the copy that ships instead; "auto" for the Hub and,
+            where it does not have or give it, the copy that ships, which is then said.
+        cache: The Hub's cache; the user's unless given.
+        report: Is told of the bytes as they arrive.
+
+    Raises:
+        DrawzooError: As `locate` does.
+    """
+    if name.startswith((LOCAL, HUB)):
+        return locate(name, cache=cache, report=report)
+    cache = cache or hub_cache()
+    short, published = published_model(name)
+    if source != "shipped":
+        if folder := _good(short, published, cache):
+            return Located(folder, "cache", published.commit)
+        try:
+            if published.commit is None:
+                raise HubError(f"{name} is not on the Hub yet")
+            folder = fetch_pinned(published, published.commit, FILES, cache, report)
+            return Located(folder, "hub", published.commit)
+        except HubError as error:
+            if source == "hub":
+                raise
+            reason = error
+    if (own := shipped(short)) is None:
+        raise _not_shipped(name) if source == "shipped" else reason
+    verify(own, published)
+    if source != "shipped":
+        log.warning(f"{reason}; the copy that ships with drawzoo is good")
+    return Located(own, "shipped")
+
+
+class Preview(NamedTuple):
+    """What `pull` would do."""
+
+    source: Source
+    repository: str | None
+    commit: str | None
+    bytes: int | None
+    """To be fetched; None if the Hub does not say."""
+
+
+def preview(name: str, source: str = "auto", *, cache: Path | None = None) -> Preview:
+    """What `pull` would do; it fetches nothing, and asks the Hub only about an `hf-hub:` one.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        WeightsError: If it has no weights.
+        HubError: If the Hub does not have it, or does not answer.
+    """
+    cache = cache or hub_cache()
+    if name.startswith(LOCAL):
+        _checked_folder(name.removeprefix(LOCAL))
+        return Preview("local-dir", None, None, 0)
+    if name.startswith(HUB):
+        repository, revision = parse_address(name)
+        session = Session()
+        commit = resolve(session, repository, revision, cache)
+        folder = snapshot(repository, commit, cache)
+        missing = [file for file in USED if not (folder / file).is_file()]
+        sizes = [session.size(repository, commit, file) for file in missing]
+        known = [size for size in sizes if size is not None]
+        whole = sum(known) if len(known) == len(sizes) else None
+        return Preview("hub" if missing else "cache", repository, commit, whole)
+    short, published = published_model(name)
+    place: Source = "shipped"
+    if source != "shipped" and _good(short, published, cache):
+        place = "cache"
+    elif source != "shipped" and published.commit:
+        place = "hub"
+    elif source == "hub":
+        raise HubError(f"{name} is not on the Hub yet; say --source shipped")
+    folder = snapshot(published.repository, published.commit or "", cache)
+    wrong = [pin.bytes for file, pin in published.files.items() if mismatch(folder / file, pin)]
+    bytes_ = sum(wrong) if place == "hub" else 0
+    return Preview(place, published.repository, published.commit, bytes_)
+
+
+def copy_to(folder: Path, target: Path, name: str) -> Path:
+    """Copies a model's files into a folder of its own below `target`, each whole or not at all.
+
+    Arguments:
+        folder: Where `locate` found it.
+        target: The folder to make its folder in.
+        name: What it was located by; the last part names its folder.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        OutputError: If it cannot be written.
+        WeightsError: If it changed meanwhile and is not the published one any more.
+    """
+    strange = name.startswith((LOCAL, HUB))
+    short = folder.resolve().name if name.startswith(LOCAL) else name.rpartition(":")[2]
+    own = target / short.rpartition("/")[2].partition("@")[0]
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {own}: {error.strerror}; choose another"
+        ) from error
+    for file in USED if strange else published_model(name)[1].files:
+        write_atomic(own / file, (folder / file).read_bytes())
+    if not strange:
+        verify(own, published_model(name)[1])
+    return own
+
+
+def parse_address(name: str) -> Address:
+    """The repository and revision that `hf-hub:user/repo@revision` names.
+
+    Raises:
+        UnknownNameError: If it is not of that form.
+
+    Example:
+        >>> parse_address("hf-hub:user/repo")
+        Address(repository='user/repo', revision='main')
+    """
+    match = _ADDRESS.fullmatch(name.removeprefix(HUB))
+    if match is None or ".." in name or "--" in match[1] or "//" in name:
+        raise UnknownNameError(f"{name!r} is no address; say {HUB}user/repo or {HUB}user/repo@tag")
+    return Address(match[1], match[2] or "main")
+
+
+def parse_repository(name: str) -> str:
+    """`name`, if it is of the form user/repo.
+
+    Raises:
+        UnknownNameError: If it is not.
+    """
+    if "@" in name or ":" in name:
+        raise UnknownNameError(f"{name!r} is no repository; say user/repo")
+    return parse_address(f"{HUB}{name}").repository
+
+
+def cached(name: str, cache: Path | None = None) -> Path | None:
+    """The cache's folder of a published model, if there is one, unverified."""
+    published = manifest().get(name)
+    if published is None or published.commit is None:
+        return None
+    folder = snapshot(published.repository, published.commit, cache or hub_cache())
+    return folder if folder.is_dir() else None
+
+
+def shipped(name: str) -> Path | None:
+    """The folder of the copy that ships with the package, if there is one."""
+    return next((place / name for place in _CARDS if (place / name).is_dir()), None)
+
+
+def published_model(name: str) -> tuple[str, Published]:
+    """A registered model's short name, and its published weights.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        WeightsError: If it has no published weights.
+    """
+    if "/" in name or "\\" in name or name.startswith("."):
+        raise UnknownNameError(f"{name!r} is no model's name; {_meant(name)}")
+    entry = registry().find("model", name)
+    published = pinned(entry)
+    if published is None:
+        raise WeightsError(
+            f"{name} has no published weights; train it (drawzoo train {name} --out DIR) and use "
+            f"it as {LOCAL}DIR"
+        )
+    return entry.name, published
+
+
+def _meant(name: str) -> str:
+    """What to say instead of an address or a path."""
+    if name.startswith(HUB):
+        return f"what is published under an address has no pinned files; say drawzoo pull {name}"
+    if url := _URL.fullmatch(name):
+        return f"say {HUB}{url[1]}" + (f"@{url[2]}" if url[2] else "")
+    if _ADDRESS.fullmatch(name) and not Path(name).is_dir():
+        return f"for a folder say {LOCAL}{name}, for a model on the Hub {HUB}{name}"
+    return f"for a folder say {LOCAL}{name}"
+
+
+def pinned(entry: Entry) -> Published | None:
+    """The published weights of a registered model, None if it has none.
+
+    The manifest is drawzoo's own: another distribution's model of the same name is another model.
+    """
+    return manifest().get(entry.name) if canonical(entry.distribution) == "drawzoo" else None
+
+
+def _good(short: str, published: Published, cache: Path) -> Path | None:
+    """The cache's folder of a published model, if all its files are there and as published."""
+    if folder := cached(short, cache):
+        with contextlib.suppress(WeightsError):
+            verify(folder, published)
+            return folder
+    return None
+
+
+def _from_address(address: Address, files: Collection[str], cache: Path, report: Report) -> Located:
+    repository, revision = address
+    session = None if COMMIT.fullmatch(revision) else Session(report)
+    commit = resolve(session, repository, revision, cache) if session else revision
+    for published in manifest().values():
+        if (published.repository, published.commit) == (repository, commit):
+            return Located(fetch_pinned(published, commit, files, cache, report), "hub", commit)
+    folder = snapshot(repository, commit, cache)
+    if all((folder / file).is_file() for file in USED if file in files):
+        check_stranger(folder)
+    else:
+        fetch_stranger(session or Session(report), repository, commit, files, folder)
+    if revision != commit:
+        remember(repository, revision, commit, cache)
+    return Located(folder, "hub", commit)
+
+
+def _not_shipped(name: str) -> WeightsError:
+    return WeightsError(f"this installation does not ship the weights of {name}; reinstall it")
+
+
+def _checked_folder(text: str) -> Path:
+    """A folder that a user names, whose files are files and lie in it."""
+    folder = expanded(text)
+    if not folder.is_dir():
+        raise WeightsError(f"there is no folder {folder}")
+    root = os.path.realpath(folder)
+    for file in USED:
+        path = folder / file
+        # Unlike Path.resolve, realpath does not stumble over a link to itself.
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+            raise WeightsError(f"{path} is a link out of the folder; put the file itself there")
+        if path.exists() and not path.is_file():
+            raise WeightsError(f"{path} is no regular file; put the file itself there")
+    return folder

@@ -1,0 +1,24 @@
+"""Looking into models: codes, steps, windows, interpolation, filters, parameters, with pictures.
+
+The analyses are those of the presentation and the paper; the commands are `analyze`, `reconstruct`,
+`encode` and `decode`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drawzoo import hookimpl
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from drawzoo_analysis import analyze, decode, encode, reconstruct
+
+    cli.add_command(analyze.command, "analyze")
+    cli.add_command(decode.command, "decode")
+    cli.add_command(encode.command, "encode")
+    cli.add_command(reconstruct.command, "reconstruct")
