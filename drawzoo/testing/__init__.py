@@ -30,7 +30,8 @@ from drawzoo.engine.latent import Latent
 from drawzoo.engine.likelihood import Likelihood
 from drawzoo.schema.model import ModelConfig
 from drawzoo.testing.fault import Fault
-from drawzoo.testing.kinds import DECODER, ENCODER, LATENT, LIKELIHOOD, READER, WRITER
+from drawzoo.testing.generation import DECODER, LIKELIHOOD, WRITER
+from drawzoo.testing.inference import ENCODER, LATENT, READER
 from drawzoo.testing.kit import check
 from drawzoo.testing.whole import dataset_faults, model_faults, plugin_faults
 

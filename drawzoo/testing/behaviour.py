@@ -8,7 +8,7 @@ from torch import Tensor
 
 from drawzoo.testing.bench import Bench, seeded
 from drawzoo.testing.forms import same
-from drawzoo.testing.kinds import BATCH, Inputs
+from drawzoo.testing.kind import BATCH, Inputs
 
 __all__ = ["batch", "double", "finite", "form", "same_each_time", "uses"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from drawzoo.engine.components import Component, Sizes
 from drawzoo.schema.base import Config, convert, to_dict
 from drawzoo.testing.fault import Fault, blame, reason
-from drawzoo.testing.kinds import Inputs, Kind
+from drawzoo.testing.kind import Inputs, Kind
 
 __all__ = ["Bench", "check_settings", "seeded"]
 

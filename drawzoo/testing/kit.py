@@ -9,9 +9,13 @@ from drawzoo.engine.draw import Draw
 from drawzoo.testing import behaviour, density, learning, modes
 from drawzoo.testing.bench import Bench
 from drawzoo.testing.fault import Fault
-from drawzoo.testing.kinds import KINDS, LIKELIHOOD, Kind
+from drawzoo.testing.generation import DECODER, LIKELIHOOD, WRITER
+from drawzoo.testing.inference import ENCODER, LATENT, READER
+from drawzoo.testing.kind import Kind
 
 __all__ = ["check", "check_parts"]
+
+KINDS: tuple[Kind, ...] = (READER, ENCODER, LATENT, DECODER, WRITER, LIKELIHOOD)
 
 SQUARE = (1, 28, 28)
 ODD = (3, 9, 14)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from drawzoo.engine.components import Component
 from drawzoo.testing.bench import Bench, seeded
 from drawzoo.testing.forms import same
-from drawzoo.testing.kinds import BATCH, Inputs
+from drawzoo.testing.kind import BATCH, Inputs
 
 __all__ = ["differing", "first_step", "gradients", "saving", "training"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drawzoo.testing.bench import Bench, seeded
 from drawzoo.testing.fault import Fault, reason
-from drawzoo.testing.kinds import Inputs
+from drawzoo.testing.kind import Inputs
 
 __all__ = ["graph", "meta"]
 

@@ -1,0 +1,78 @@
+"""What the kit must know of each kind of component: its inputs, its outputs, and how it is called.
+
+A kind of component that the engine gains needs one more class, and a line in `kit` and `__init__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+import torch
+from torch import Tensor
+
+from drawzoo.engine.components import Component, Sizes, out_shape
+
+__all__ = ["BATCH", "STEPS", "Inputs", "Kind"]
+
+BATCH = 3
+STEPS = 2
+FEATURES = {"latent_shape": 5, "decoder_shape": 6, "glimpse_shape": 4, "encoder_shape": 7}
+"""Features, or channels of maps."""
+
+Inputs = dict[str, Tensor]
+"""The tensors that a call is given by name, each [B, …]."""
+
+
+class Kind:
+    """One kind of component."""
+
+    name: ClassVar[str]
+    base: ClassVar[type[Component]]
+    neighbours: ClassVar[tuple[str, ...]]
+    """The fields of `Sizes` that are known when it is built."""
+    sized: ClassVar[dict[str, str]] = {}
+    """Input → the field of `Sizes` that says how long it is. A component whose tensors depend on
+    that field must use the input."""
+    large: ClassVar[dict[str, float]]
+    """Input → by what it may grow; pixels have bounds."""
+    zero: ClassVar[str] = "h_dec"
+    """The input that is 0 at the engine's first step."""
+    learns: ClassVar[tuple[str, ...]] = ()
+    """The inputs that a gradient must reach, as what gives them learns through the component."""
+
+    def sizes(self, image: tuple[int, int, int], *, maps: bool) -> Sizes:
+        """Sizes to build a component for: its neighbours give vectors, or maps."""
+        _, height, width = image
+        more = (height // 2, width // 2) if maps else ()
+        return Sizes(image=image, **{name: (n, *more) for name, n in FEATURES.items()})
+
+    def known(self, sizes: Sizes, component: Any, config: Any) -> Sizes:
+        """Of these sizes, what the engine tells a component of this kind."""
+        unknown = {name: () for name in FEATURES if name not in self.neighbours}
+        return msgspec.structs.replace(sizes, **unknown)
+
+    def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
+        """Random inputs, float32."""
+        raise NotImplementedError
+
+    def shape(self, component: Any, sizes: Sizes) -> tuple[int, ...]:
+        """The shape of the output, without the batch."""
+        return out_shape(component) or (getattr(component, "out_features", None),)  # type: ignore[return-value]
+
+    def run(self, component: Any, inputs: Inputs) -> Tensor:
+        """The output; nothing is checked here, as it is compiled, too."""
+        raise NotImplementedError
+
+    def inspect(self, component: Any, inputs: Inputs, who: str) -> None:
+        """Checks the form of all that the component gives, and that it changes nothing."""
+        raise NotImplementedError
+
+    def extra(self, component: Any, inputs: Inputs, who: str) -> Tensor | None:
+        """What is added to the loss, [B]."""
+        return None
+
+    def sees(self, depends: Callable[[str], bool]) -> str | None:
+        """What the output lacks, if it depends on too little."""
+        raise NotImplementedError
