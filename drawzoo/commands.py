@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from drawzoo.engine.drawing import join
     from drawzoo.engine.randomness import seeded
     from drawzoo.engine.sampling import CHUNK
-    from drawzoo.errors import nearest
+    from drawzoo.errors import counted, nearest
     from drawzoo.evaluation.bound import BoundFigure
     from drawzoo.evaluation.markdown import table as markdown_table
     from drawzoo.evaluation.protocol import read_figures
@@ -72,6 +72,7 @@ __all__ = [
     "check_writable",
     "columns",
     "compile_sampling",
+    "counted",
     "data_option",
     "data_root",
     "decode",
@@ -127,6 +128,7 @@ _LAZY = {
     "check_writable": "disk.atomic:check_writable",
     "columns": "render.grid:columns",
     "compile_sampling": "engine.compilation:compile_sampling",
+    "counted": "errors:counted",
     "data_option": "cli.options:data_option",
     "data_root": "disk.paths:data_root",
     "decode": "schema.base:decode",

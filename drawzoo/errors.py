@@ -20,6 +20,7 @@ __all__ = [
     "TrainingError",
     "UnknownNameError",
     "WeightsError",
+    "counted",
     "nearest",
     "one_line",
     "short",
@@ -33,6 +34,16 @@ MAX_LINE = 300
 def one_line(message: str) -> str:
     """A message as one printable line: parts of it may come from a stranger's file."""
     return "".join(c if c.isprintable() else " " for c in message)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in words.
+
+    Example:
+        >>> counted(1, "image"), counted(10_000, "image")
+        ('1 image', '10,000 images')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def short(line: str) -> str:

@@ -236,6 +236,11 @@ class TestCommand:
         code, text = train(*self.new, out=tmp_path / "file" / "run")
         assert code == OutputError.exit_code and text.count("\n") == 1
 
+    def test_a_refused_run_leaves_no_folder(self, train, tmp_path):
+        code, text = train(*self.new, "--set", "image=[1,28,29]")
+        assert code == ConfigError.exit_code and "[1, 28, 29]" in text
+        assert not (tmp_path / "run").exists()
+
     def test_config_file(self, train, tmp_path):
         train(*self.new)
         name = str(tmp_path / "run" / "config.json")
@@ -263,7 +268,8 @@ class TestCommand:
         assert steps_of(folder)[-1] == step
         drawzoo.load(f"local-dir:{folder}")
         words = shlex.split(text.partition("go on with:")[2])
-        assert words == ["drawzoo", "train", "--resume", "--out", str(folder)]
+        assert words[:5] == ["drawzoo", "train", "--resume", "--out", str(folder)]
+        assert words[5:] == ["--checkpoint-steps", "100000"]
 
 
 # One process imports torch; each run is a child of it, with a command line of its own. A child

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -16,11 +17,16 @@ from typing import Any
 
 import click
 
+from drawzoo.cli.starting import watched
 from drawzoo.errors import DrawzooError, OutputError, nearest, one_line, short
 from drawzoo.registry import COMMANDS
 from drawzoo.version import __version__
 
 __all__ = ["cli", "main"]
+
+
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""In no argument: a name is repeated in many lines. JSON may have tabs and line ends."""
 
 
 class LazyGroup(click.Group):
@@ -65,9 +71,13 @@ def main(args: list[str] | None = None) -> None:
     _ready_output()
     stdout = sys.stdout
     try:
-        if any("\0" in arg for arg in (sys.argv[1:] if args is None else args)):
-            raise click.UsageError("an argument cannot hold NUL; leave it out")
-        code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
+        if any(map(CONTROLS.search, sys.argv[1:] if args is None else args)):
+            raise click.UsageError(
+                "an argument holds control characters, which can do anything to a terminal; leave "
+                "them out, or rename the file"
+            )
+        with watched():
+            code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from drawzoo.cli.options import check_device, data_option, json_option
+from drawzoo.errors import counted
 
 
 @click.command
@@ -171,6 +172,6 @@ def _compare(
         else:
             click.echo(
                 f"{name}: {found.nats_better:+.2f} ± {found.nats_stderr:.2f} nats better than "
-                f"{against} ({found.images:,} images of {chosen} {split}, image by image, "
+                f"{against} ({counted(found.images, 'image')} of {chosen} {split}, image by image, "
                 f"protocol bound, seed {seed})"
             )

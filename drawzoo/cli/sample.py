@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from drawzoo.cli.options import OutputFile
+from drawzoo.errors import counted
 
 if TYPE_CHECKING:
     from drawzoo.store.shards import Format
 
 MAX_NUM = 10_000
 """Drawings in one picture; it bounds the memory."""
+GROUP_NUM = 500
+"""Drawings at once, of which a bar tells: the engine's own groups, so that not a bit differs."""
 GIF_NUM = 100
 SHOWN = 16
 
@@ -93,6 +96,7 @@ def command(
     import torch
 
     from drawzoo.cli.options import check_device
+    from drawzoo.cli.progress import progress
     from drawzoo.render.grid import grid, png, roomy_scale
     from drawzoo.store.weights import read_model
 
@@ -102,13 +106,21 @@ def command(
         from drawzoo.engine.compilation import compile_sampling
 
         compile_sampling(loaded)
-    images = loaded.sample(num, steps=steps, generator=torch.Generator().manual_seed(seed)).cpu()
+    generator = torch.Generator().manual_seed(seed)
+    groups = []
+    for start in progress(range(0, num, GROUP_NUM), what=model):
+        with warnings.catch_warnings():
+            if start:
+                # What there is to say of the number of steps has been said.
+                warnings.simplefilter("ignore")
+            some = loaded.sample(min(GROUP_NUM, num - start), steps=steps, generator=generator)
+        groups.append(some.cpu())
+    images = torch.cat(groups)
     if gif:
         from drawzoo.render.animation import gif as animate
 
         # The first images of the same seed are the same drawings.
         with warnings.catch_warnings():
-            # What there is to say has been said above.
             warnings.simplefilter("ignore")
             drawing = loaded.draw(
                 min(num, GIF_NUM), steps=steps, generator=torch.Generator().manual_seed(seed)
@@ -120,7 +132,7 @@ def command(
         from drawzoo.render.terminal import show as show_picture
 
         show_picture(grid(images[:SHOWN]), Console())
-    click.echo(f"{num} drawings in {out}", err=True)
+    click.echo(f"{counted(num, 'drawing')} in {out}", err=True)
     if gif:
         write_atomic(gif, animate(drawing))
         click.echo(f"{min(num, GIF_NUM)} of them, step by step, in {gif}", err=True)
@@ -169,4 +181,4 @@ def _shards(
         # The others' shards, too, are there when it says so.
         processes.any(False, device)
     if processes.leads:
-        click.echo(f"{num:,} drawings in {out}", err=True)
+        click.echo(f"{counted(num, 'drawing')} in {out}", err=True)

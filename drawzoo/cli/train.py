@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
 
@@ -124,6 +125,9 @@ def command(
     again = ["drawzoo", "train", "--resume", "--out", str(out)]
     again += ["--seeds", ",".join(map(str, seeds))] if seeds else []
     again += ["--data", str(data)] if data else []
+    steps = click.get_current_context().get_parameter_source("checkpoint_steps")
+    if steps is not ParameterSource.DEFAULT:
+        again += ["--checkpoint-steps", str(checkpoint_steps)]
     options = Options(data, compile, tf32, device, checkpoint_steps, tensorboard, again)
     train(planned, options, summary=seeds is not None)
 

@@ -16,7 +16,7 @@ import torch
 
 from drawzoo.cli.options import check_device
 from drawzoo.cli.progress import training_progress
-from drawzoo.disk.atomic import locked
+from drawzoo.disk.atomic import locked, no_empty_folder
 from drawzoo.disk.paths import data_root
 from drawzoo.engine.compilation import Choice, pays
 from drawzoo.engine.world import World, world
@@ -92,6 +92,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
     with contextlib.ExitStack() as stack:
         with processes.leader_first(device):
             images, validation = load_images(config, data_root(options.data))
+        stack.enter_context(no_empty_folder(out))
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:

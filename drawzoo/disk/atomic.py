@@ -124,13 +124,15 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def no_empty_folder(folder: Path) -> Iterator[None]:
-    """Removes a folder that was made inside if nothing came into it before an error."""
+    """Removes a folder that was made inside if nothing but a lock came into it before an error."""
     new = not folder.exists()
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
             if new:
+                if [path.name for path in folder.iterdir()] == [".lock"]:
+                    (folder / ".lock").unlink()
                 folder.rmdir()
         raise
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 
-from drawzoo.errors import ConfigError, PluginError
+from drawzoo.errors import ConfigError, PluginError, counted
 from drawzoo.registry.loader import registry
 from drawzoo.schema.figures import Figure
 
@@ -121,7 +121,7 @@ class Protocol:
 
     def summary(self, figure: Figure) -> str:
         """A figure in a line."""
-        where = f"{figure.images:,} images of {figure.dataset} {figure.split}"
+        where = f"{counted(figure.images, 'image')} of {figure.dataset} {figure.split}"
         return f"{self.in_words(figure)} ({where}, protocol {self.name}, seed {figure.seed})"
 
 

@@ -31,7 +31,14 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     """
     import warnings
 
-    from drawzoo.commands import check_readable, check_writable, load_model, progress, write_atomic
+    from drawzoo.commands import (
+        check_readable,
+        check_writable,
+        counted,
+        load_model,
+        progress,
+        write_atomic,
+    )
 
     for path in filter(None, (out, gif)):
         check_writable(path)
@@ -59,7 +66,7 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
             images.append(loaded.finished(z[:, start : start + chunk]))
     whole = torch.cat(images)
     write_atomic(out, png(grid(whole, roomy_scale(whole))))
-    click.echo(f"{len(whole)} drawings in {out}", err=True)
+    click.echo(f"{counted(len(whole), 'drawing')} in {out}", err=True)
     if gif and first:
         write_atomic(gif, animate(first))
         click.echo(f"{first.images.shape[1]} of them, step by step, in {gif}", err=True)

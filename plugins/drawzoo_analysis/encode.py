@@ -45,7 +45,7 @@ def command(
     """
     import functools
 
-    from drawzoo.commands import check_writable, load_model, progress
+    from drawzoo.commands import check_writable, counted, load_model, progress
 
     if images and num:
         raise click.UsageError("--num is for a whole split; leave it out, or the images named")
@@ -74,4 +74,7 @@ def command(
     write_codes(out, codes, chosen.labels, info)
     steps, _, *shape = codes.z.shape
     size = "×".join(map(str, shape))
-    click.echo(f"codes of {count:,} images, {steps} steps of {size}, in {out}", err=True)
+    click.echo(
+        f"codes of {counted(count, 'image')}, {counted(steps, 'step')} of {size}, in {out}",
+        err=True,
+    )

@@ -55,6 +55,7 @@ def command(
 
     from drawzoo.commands import (
         check_writable,
+        counted,
         load_model,
         print_json,
         print_table,
@@ -81,7 +82,7 @@ def command(
         loaded, chosen, seed=seed, progress=functools.partial(progress, what=model)
     )
     write_atomic(out, reconstruction_sheet(results, names, model))
-    click.echo(f"{len(results)} images, step by step, in {out}", err=True)
+    click.echo(f"{counted(len(results), 'image')}, step by step, in {out}", err=True)
     if gif:
         inputs = torch.cat([result.x for result in results])
         drawing = join([result.drawing for result in results])
