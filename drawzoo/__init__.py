@@ -5,8 +5,8 @@ move.
 
 Example:
     >>> import drawzoo
-    >>> drawzoo.list_models("model3-*")
-    ['model3-mnist']
+    >>> drawzoo.list_models("draw-t?-*")
+    ['draw-t1-mnist', 'draw-t2-mnist', 'draw-t5-mnist']
 """
 
 from __future__ import annotations

@@ -274,7 +274,7 @@ class TestList:
         assert "\x1b" not in out
 
     def test_pattern(self, invoke):
-        rows = json.loads(invoke("list", "model3-*", "--json")[1])
+        rows = json.loads(invoke("list", "model3-m*", "--json")[1])
         assert [row["name"] for row in rows] == ["model3-mnist"]
 
     def test_info(self, invoke, published, model):

@@ -115,7 +115,7 @@ def command(
                 model,
                 protocol,
                 data_root(data),
-                dataset=dataset or model.config.dataset,
+                dataset=dataset or _own(data) or model.config.dataset,
                 split=split,
                 images=images,
                 seed=seed,
@@ -130,6 +130,12 @@ def command(
                 print_json(facts(figure), separators=(",", ":"))
             else:
                 click.echo(f"{name}: {by.summary(figure)}")
+
+
+def _own(data: Path | None) -> str | None:
+    from drawzoo.disk.paths import own_images
+
+    return "folder" if own_images(data) else None
 
 
 def _compare(
@@ -158,8 +164,8 @@ def _compare(
     other = read_model(other_folder)
     check_device(device)
     other.to(device)
-    chosen = dataset or other.config.dataset
-    measured = load_dataset(chosen, split, data_root(data))
+    chosen = dataset or _own(data) or other.config.dataset
+    measured = load_dataset(chosen, split, data_root(data), image=other.config.image)
     measured = measured.subset(images or len(measured.pixels))
     for name, folder in zip(models, folders, strict=True):
         model = read_model(folder).to(device)

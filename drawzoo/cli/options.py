@@ -33,7 +33,8 @@ cache_option = click.option(
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="The folder of datasets, with MNIST/raw in it. [DRAWZOO_DATA, or the cache]",
+    help="The folder of datasets, with MNIST/raw in it, or folder:PATH, a folder of your own "
+    "images. [DRAWZOO_DATA, or the cache]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

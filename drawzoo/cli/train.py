@@ -81,10 +81,12 @@ def command(
     drawzoo train draw-mnist --epochs 20 --out runs/draw
     drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
     drawzoo train draw-mnist --seeds 0,1,2 --out runs/three
+    drawzoo train draw --data folder:photos --out runs/photos
     drawzoo train --resume --out runs/draw
     drawzoo train --resume --out runs/draw --epochs 40 --set 'restarts=[20]'
     torchrun --nproc-per-node 2 -m drawzoo -- train draw-mnist --out runs/draw
     """
+    from drawzoo.disk.paths import own_images
     from drawzoo.schema.training import CHECKPOINT
 
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
@@ -92,8 +94,11 @@ def command(
     changes |= dict(map(parse_setting, settings))
     if seeds and "seed" in changes:
         raise click.UsageError("--seeds and a seed exclude each other; leave one out")
-    runs = {out / f"seed-{one}": changes | {"seed": one} for one in seeds or ()} or {out: changes}
     # What is refused here is refused before the seconds that torch takes.
+    if own_images(data):
+        changes["dataset"] = "folder"
+        model = model and _of_own_images(model)
+    runs = {out / f"seed-{one}": changes | {"seed": one} for one in seeds or ()} or {out: changes}
     asked = {run: _run_config(model, own) for run, own in runs.items()} if model else {}
     if not asked and not any((run / CHECKPOINT).exists() for run in runs):
         raise click.UsageError(
@@ -157,6 +162,14 @@ def _checkpoint(out: Path, resume: bool) -> Checkpoint | None:
     raise click.UsageError(
         f"{out} holds a run already; go on with --resume, or choose another folder"
     )
+
+
+def _of_own_images(model: str) -> str:
+    """The recipe for a folder of images: `draw` means `draw-folder`, any other name itself."""
+    from drawzoo.registry.build import list_models
+
+    own = f"{model}-folder"
+    return own if own in list_models() else model
 
 
 def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:

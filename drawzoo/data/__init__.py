@@ -43,6 +43,11 @@ def register_datasets(register: Registrar) -> None:
         "drawzoo.data.svhn54:SVHN54",
         summary="whole house numbers, 54×54 in colour, as the paper prepares them",
     )
+    register(
+        "folder",
+        "drawzoo.data.folder:FOLDER",
+        summary="your own images, fitted to the model's canvas: --data folder:PATH",
+    )
     register("cifar10", "drawzoo.data.cifar10:CIFAR10", summary="photographs, 32×32 in colour")
     register(
         "mnist-sample",

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from drawzoo.errors import ConfigError
 
-__all__ = ["cache_root", "data_root", "expanded", "hub_cache"]
+__all__ = ["cache_root", "data_root", "expanded", "hub_cache", "own_images"]
+
+FOLDER = "folder:"
 
 
 def expanded(text: str | Path) -> Path:
@@ -32,9 +34,19 @@ def cache_root() -> Path:
 
 
 def data_root(option: Path | None = None) -> Path:
-    """Where datasets lie: the option, else `DRAWZOO_DATA`, else `data` in the cache."""
+    """Where datasets lie: the option, else `DRAWZOO_DATA`, else `data` in the cache.
+
+    `folder:PATH` means PATH (see `own_images`).
+    """
     chosen = option or os.environ.get("DRAWZOO_DATA")
-    return expanded(chosen) if chosen else cache_root() / "data"
+    if not chosen:
+        return cache_root() / "data"
+    return expanded(str(chosen).removeprefix(FOLDER))
+
+
+def own_images(option: Path | None) -> bool:
+    """Whether `--data` is `folder:PATH`, a folder of the user's images: the dataset `folder`."""
+    return str(option).startswith(FOLDER)
 
 
 def hub_cache() -> Path:

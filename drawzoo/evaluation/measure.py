@@ -95,7 +95,7 @@ def measure(
     """
     by = find_protocol(protocol)
     with world.leader_first(model.initial_canvas.device):
-        data = load_dataset(dataset, split, root)
+        data = load_dataset(dataset, split, root, image=model.config.image)
     chosen = data.subset(images or by.images(len(data.pixels)))
     return evaluate(model, protocol, chosen, dataset=dataset, split=split, world=world, **settings)
 
@@ -136,7 +136,8 @@ def measure_for_card(
         progress: Gives what wraps the sequence of batches of a protocol.
     """
     dataset = model.config.dataset
-    figures, total = [], len(load_dataset(dataset, "test", root).pixels)
+    image = model.config.image
+    figures, total = [], len(load_dataset(dataset, "test", root, image=image).pixels)
     for kind in applicable(model):
 
         def found(images: int, kind: str = kind) -> Figure:

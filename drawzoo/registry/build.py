@@ -37,8 +37,8 @@ def list_models(pattern: str = "*") -> list[str]:
     """The names of the registered models that match a glob; needs no torch.
 
     Example:
-        >>> list_models("model3-*")
-        ['model3-mnist']
+        >>> list_models("draw-t?-*")
+        ['draw-t1-mnist', 'draw-t2-mnist', 'draw-t5-mnist']
     """
     names = sorted({entry.name for entry in registry().entries("model")})
     return fnmatch.filter(names, pattern)

@@ -51,7 +51,8 @@ class Source(NamedTuple):
         from drawzoo import ConfigError, load_dataset
         from drawzoo.commands import data_root
 
-        images = load_dataset(self.dataset, self.split, data_root(self.data))
+        image = model.config.image
+        images = load_dataset(self.dataset, self.split, data_root(self.data), image=image)
         if tuple(images.pixels.shape[1:]) != model.config.image:
             raise ConfigError(
                 f"{model.config.name} draws {_size(model.config.image)}, the images of "

@@ -43,6 +43,7 @@ def register_models(register: Registrar) -> None:
         ("model3-svhn-10k", "MODEL3_SVHN_10K", "Model III, of house numbers"),
         ("draw-svhn", "DRAW_SVHN", "DRAW with attention, of house numbers"),
         ("draw-svhn54", "DRAW_SVHN54", "DRAW at the paper's sizes, of whole house numbers"),
+        ("draw-folder", "DRAW_FOLDER", "DRAW with attention, of your own images (train draw)"),
         ("draw-cifar10", "DRAW_CIFAR10", "DRAW at the paper's sizes, of photographs"),
     ):
         register(name, f"{at}:{attribute}", summary=summary)

@@ -12,6 +12,7 @@ from drawzoo import ComponentConfig, ModelConfig
 
 __all__ = [
     "DRAW_CIFAR10",
+    "DRAW_FOLDER",
     "DRAW_SVHN",
     "DRAW_SVHN54",
     "DRAW_SVHN_10K",
@@ -41,6 +42,7 @@ def _draw(
 
 
 DRAW_SVHN_10K = _draw("svhn-10k", steps=16, side=32, units=256, window=8, latent=48)
+DRAW_FOLDER = _draw("folder", steps=16, side=32, units=256, window=8, latent=48)
 DRAW_SVHN = _draw("svhn", steps=16, side=32, units=400, window=8, latent=100)
 DRAW_SVHN54 = _draw("svhn54", steps=32, side=54, units=800, window=12, latent=100)
 DRAW_CIFAR10 = _draw("cifar10", steps=64, side=32, units=400, window=5, latent=200)
