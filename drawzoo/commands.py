@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drawzoo import ops as ops
-    from drawzoo.cli.again import measure_all
     from drawzoo.cli.loading import load_model, load_models
     from drawzoo.cli.options import (
         OutputFile,
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
         parse_setting,
     )
     from drawzoo.cli.printing import print_json
-    from drawzoo.cli.progress import progress
+    from drawzoo.cli.progress import bars, progress
     from drawzoo.cli.table import print_table
     from drawzoo.data.pictures import read_images
     from drawzoo.disk.atomic import (
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from drawzoo.errors import counted, nearest
     from drawzoo.evaluation.bound import BoundFigure
     from drawzoo.evaluation.markdown import table as markdown_table
+    from drawzoo.evaluation.measure import measure_all
     from drawzoo.evaluation.protocol import read_figures
     from drawzoo.registry.build import check_config
     from drawzoo.registry.loader import registry
@@ -64,6 +64,7 @@ __all__ = [
     "Sheet",
     "WRITE",
     "animate",
+    "bars",
     "check_config",
     "check_device",
     "check_gif",
@@ -120,6 +121,7 @@ _LAZY = {
     "Sheet": "render.plots:Sheet",
     "WRITE": "render.plots:WRITE",
     "animate": "render.animation:gif",
+    "bars": "cli.progress:bars",
     "check_config": "registry.build:check_config",
     "check_device": "cli.options:check_device",
     "check_gif": "cli.options:check_gif",
@@ -143,7 +145,7 @@ _LAZY = {
     "locate": "store.sources:locate",
     "manifest": "schema.manifest:manifest",
     "markdown_table": "evaluation.markdown:table",
-    "measure_all": "cli.again:measure_all",
+    "measure_all": "evaluation.measure:measure_all",
     "nearest": "errors:nearest",
     "open_atomic": "disk.atomic:open_atomic",
     "override": "schema.base:override",

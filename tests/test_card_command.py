@@ -1,4 +1,4 @@
-"""`drawzoo card`: what it writes, and what it refuses."""
+"""The card's making, by `drawzoo card` and from Python: what it writes, and what it refuses."""
 
 import json
 import shutil
@@ -6,6 +6,8 @@ import shutil
 import pytest
 from huggingface_hub import ModelCard
 
+from drawzoo.cards.make import make_card, remake_card
+from drawzoo.errors import OutputError, TrainingError, UnknownNameError, WeightsError
 from drawzoo.schema.manifest import FILES, pin, read_manifest, verify
 
 
@@ -96,6 +98,35 @@ class TestCard:
         figures = json.loads(pins.read_text())["models"]["draw-mnist"]["figures"]
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
+
+    def test_from_python(self, trained, data, tmp_path, capsys):
+        """Made, and made again, without a word on the terminal; `bars` hears of each figure."""
+        pins, heard = tmp_path / "manifest.json", []
+
+        def bars(what):
+            heard.append(what)
+            return iter
+
+        folder = make_card(trained, tmp_path, manifest=pins, data=data, bars=bars)
+        assert folder == tmp_path / "draw-mnist"
+        kinds = ("bound", "iwae", "generated", "quality", "sample")
+        assert heard == [f"draw-mnist {kind}" for kind in kinds]
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert sorted(before) == sorted(FILES)
+        (folder / "samples.png").unlink()
+        assert remake_card("draw-mnist", tmp_path, manifest=pins, bars=bars) == folder
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        assert len(heard) == len(kinds) and capsys.readouterr() == ("", "")
+
+    def test_refusals_from_python(self, trained, data, tmp_path):
+        with pytest.raises(TrainingError, match="no run"):
+            make_card(tmp_path, tmp_path)
+        with pytest.raises(UnknownNameError):
+            remake_card("no-such-model", tmp_path)
+        with pytest.raises(WeightsError, match="drawzoo card RUN"):
+            remake_card("draw-mnist", tmp_path)
+        with pytest.raises(OutputError, match="missing"):
+            make_card(trained, tmp_path / "missing", data=data)
 
     @pytest.mark.parametrize(
         "args, code, words",

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from drawzoo.cards.check import Copy, check_copies
+from drawzoo.errors import UnknownNameError, WeightsError
 from drawzoo.schema.manifest import CARD, FILES, USED
 from drawzoo.store.sources import cached, pull
 
@@ -72,3 +74,18 @@ class TestVerify:
     def test_unknown_name(self, run, models):
         code, _, said = run("verify", "draw-mnits")
         assert code == 4 and "did you mean draw-mnist" in said
+
+
+def test_from_python(models):
+    """A row for each copy: a damaged file is a problem, a model without a copy an error."""
+    assert [copy.problems for copy in check_copies()] == [[], []]
+    damage(models[NAMES[0]] / CARD)
+    (copy,) = check_copies([NAMES[0]], figures="none")
+    folder = str(models[NAMES[0]])
+    assert copy == Copy(NAMES[0], "shipped", folder, copy.problems, 0)
+    assert [CARD in problem for problem in copy.problems] == [True]
+    shutil.rmtree(models[NAMES[0]])
+    with pytest.raises(WeightsError, match=f"drawzoo pull {NAMES[0]}"):
+        check_copies([NAMES[0]])
+    with pytest.raises(UnknownNameError):
+        check_copies(["draw-mnits"])

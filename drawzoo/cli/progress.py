@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["download_progress", "progress", "training_progress"]
+__all__ = ["bars", "download_progress", "progress", "training_progress"]
 
 T = TypeVar("T")
 
@@ -43,6 +44,11 @@ def progress(items: Sequence[T], what: str, *, shown: bool = True) -> Iterator[T
     """The items, with a bar."""
     with _bar(shown=shown) as bar:
         yield from bar.track(items, description=what)
+
+
+def bars(what: str) -> Callable[[Sequence[T]], Iterator[T]]:
+    """What shows a bar for a sequence, under the name of `what` is done."""
+    return functools.partial(progress, what=what)
 
 
 @contextlib.contextmanager

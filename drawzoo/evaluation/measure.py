@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,27 @@ from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import ConfigError, UnknownNameError
 from drawzoo.evaluation.protocol import Progress, find_protocol, protocols
 from drawzoo.registry.loader import registry
-from drawzoo.schema.figures import Figure
+from drawzoo.schema.figures import Figure, disagreement
+from drawzoo.store.weights import read_model
 
-__all__ = ["applicable", "evaluate", "measure", "measure_again", "measure_for_card"]
+__all__ = [
+    "Bars",
+    "applicable",
+    "evaluate",
+    "measure",
+    "measure_again",
+    "measure_all",
+    "measure_for_card",
+    "no_bars",
+]
+
+Bars = Callable[[str], Progress]
+"""What is measured → what wraps the sequence of its batches."""
+
+
+def no_bars(what: str) -> Progress:
+    """No progress is shown."""
+    return iter
 
 
 def evaluate(
@@ -117,14 +135,39 @@ def measure_again(model: Draw, recorded: Figure, root: Path, *, progress: Progre
     )
 
 
+def measure_all(
+    folder: Path, recorded: Sequence[Figure], root: Path, *, bars: Bars = no_bars
+) -> list[tuple[Figure, str | None]]:
+    """The figures that are found now for the model in a folder.
+
+    Arguments:
+        folder: The model's folder, verified.
+        recorded: The figures that were recorded for the model.
+        root: Where datasets lie.
+        bars: Gives the progress of each figure, from the names of model and protocol.
+
+    Returns:
+        For each recorded figure the figure found, and what differs; None if nothing does.
+
+    Raises:
+        WeightsError: If the model cannot be read.
+        DataError: If a dataset's files are missing or damaged.
+    """
+    model = read_model(folder)
+    pairs = []
+    for figure in recorded:
+        progress = bars(f"{figure.model} {figure.protocol}")
+        found = measure_again(model, figure, root, progress=progress)
+        pairs.append((found, disagreement(figure, found)))
+    return pairs
+
+
 def applicable(model: Draw) -> list[str]:
     """The protocols that can be used with a model on the data it was trained on."""
     return [name for name, protocol in protocols().items() if protocol.applies(model)]
 
 
-def measure_for_card(
-    model: Draw, root: Path, *, progress: Callable[[str], Progress] = lambda what: iter
-) -> list[Any]:
+def measure_for_card(model: Draw, root: Path, *, bars: Bars = no_bars) -> list[Any]:
     """All figures of a model's card: every applicable protocol on the test split, seed 0.
 
     If a dataset `<dataset>-sample` is registered, the bound on it is the last: a figure that
@@ -133,16 +176,21 @@ def measure_for_card(
     Arguments:
         model: The model.
         root: Where datasets lie.
-        progress: Gives what wraps the sequence of batches of a protocol.
+        bars: Gives the progress of each figure, from the names of model and protocol.
     """
-    dataset = model.config.dataset
+    name, dataset = model.config.name, model.config.dataset
     image = model.config.image
     figures, total = [], len(load_dataset(dataset, "test", root, image=image).pixels)
     for kind in applicable(model):
 
         def found(images: int, kind: str = kind) -> Figure:
             return measure(  # type: ignore[no-any-return]
-                model, kind, root, dataset=dataset, images=images, progress=progress(kind)
+                model,
+                kind,
+                root,
+                dataset=dataset,
+                images=images,
+                progress=bars(f"{name} {kind}"),
             )
 
         if figure := find_protocol(kind).for_card(found, total):
@@ -152,4 +200,5 @@ def measure_for_card(
         registry().find("dataset", sample)
     except UnknownNameError:
         return figures
-    return [*figures, measure(model, "bound", root, dataset=sample, progress=progress("sample"))]
+    progress = bars(f"{name} sample")
+    return [*figures, measure(model, "bound", root, dataset=sample, progress=progress)]

@@ -82,12 +82,12 @@ def _measured(
     figures: dict[str, list[Figure]], data: Path | None
 ) -> tuple[dict[str, list[Figure]], list[str]]:
     """The figures as they are found now, and a line for each that is not as recorded."""
-    from drawzoo.commands import locate, measure_all
+    from drawzoo.commands import bars, data_root, locate, measure_all
 
     found: dict[str, list[Figure]] = {}
     problems = []
     for name, recorded in figures.items():
-        again = measure_all(locate(name).folder, recorded, data)
+        again = measure_all(locate(name).folder, recorded, data_root(data), bars=bars)
         found[name] = [figure for figure, _ in again]
         problems += [f"{name}: {problem}" for _, problem in again if problem]
     return found, problems

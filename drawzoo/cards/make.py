@@ -1,0 +1,245 @@
+"""Making the folder of a model that can be published, and its entry in a manifest.
+
+Free of torch until a model is read.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from drawzoo.cards.text import keep_notes, model_card
+from drawzoo.disk.atomic import check_writable, write_atomic
+from drawzoo.disk.paths import data_root
+from drawzoo.errors import OutputError, TrainingError, WeightsError
+from drawzoo.evaluation.protocol import read_figures
+from drawzoo.registry.loader import registry
+from drawzoo.schema.base import encode
+from drawzoo.schema.figures import Figure
+from drawzoo.schema.manifest import (
+    CARD,
+    FILES,
+    MANIFEST,
+    TRAINING,
+    USED,
+    Pin,
+    Published,
+    pins,
+    read_manifest,
+    write_manifest,
+)
+from drawzoo.schema.record import TrainingRecord, read_record
+from drawzoo.schema.training import CHECKPOINT
+
+if TYPE_CHECKING:
+    from drawzoo.engine.draw import Draw
+    from drawzoo.evaluation.measure import Bars
+
+__all__ = ["make_card", "remake_card"]
+
+
+def make_card(
+    run: Path,
+    cards: Path,
+    *,
+    manifest: Path | None = None,
+    half: bool = False,
+    measure: bool = False,
+    data: Path | None = None,
+    bars: Bars | None = None,
+) -> Path:
+    """Makes a folder to publish of a finished run: weights, configuration, pictures and a card.
+
+    The figures are measured on the weights that go into the folder; figures that the manifest has
+    of the same weights are kept.
+
+    Arguments:
+        run: The folder of the run.
+        cards: The folder of cards; the model gets a folder in it.
+        manifest: The file to pin the model's files and figures in; none unless given.
+        half: Whether to store the weights in 16 bits.
+        measure: Whether to measure figures of unchanged weights again.
+        data: Where datasets lie; the user's choice unless given.
+        bars: Gives the progress of each figure, from the names of model and protocol.
+
+    Returns:
+        The model's folder.
+
+    Raises:
+        TrainingError: If there is no finished run.
+        WeightsError: If the weights are damaged or do not fit.
+        DataError: If a dataset's files are missing or damaged.
+        OutputError: If a file cannot be written.
+    """
+    record = _run_record(run, data)
+
+    def write(aside: Path, trained: Draw) -> None:
+        from drawzoo.store.weights import write_model
+
+        write_model(aside, trained.config, trained.state_dict(), half=half)
+
+    return _make(run, record, write, cards, manifest, measure, data, bars)
+
+
+def remake_card(
+    model: str,
+    cards: Path,
+    *,
+    manifest: Path | None = None,
+    measure: bool = False,
+    data: Path | None = None,
+    bars: Bars | None = None,
+) -> Path:
+    """Makes card and pictures of a model again from the weights and the record in its folder.
+
+    Takes what `make_card` takes, but a registered name in the place of the run. The manifest is the
+    installed one unless given.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        WeightsError: If there is no folder of it, or its files are damaged or do not fit.
+        DataError: If a dataset's files are missing or damaged.
+        OutputError: If a file cannot be written.
+    """
+    folder = cards / registry().find("model", model).name
+    if not folder.is_dir():
+        raise WeightsError(f"there is no folder {folder}; make it with: drawzoo card RUN")
+
+    def copy(aside: Path, trained: Draw) -> None:
+        for file in USED:
+            write_atomic(aside / file, (folder / file).read_bytes())
+
+    record = read_record(folder)
+    return _make(folder, record, copy, cards, manifest or MANIFEST, measure, data, bars)
+
+
+def _make(
+    source: Path,
+    record: TrainingRecord,
+    store: Callable[[Path, Draw], None],
+    cards: Path,
+    manifest: Path | None,
+    measure: bool,
+    data: Path | None,
+    bars: Bars | None,
+) -> Path:
+    """Makes the folder aside and then all at once, so that it is never of two models.
+
+    `store` puts weights and configuration of the model in `source` into the new folder.
+    """
+    for path in filter(None, (cards / CARD, manifest)):
+        check_writable(path)
+
+    from drawzoo.store.weights import read_model
+
+    trained = read_model(source)
+    name = trained.config.name
+    entry = read_manifest(manifest).get(name) if manifest else None
+    with tempfile.TemporaryDirectory(dir=cards, prefix=f".{name}.") as made:
+        aside = Path(made)
+        store(aside, trained)
+        # The weights as the file has them: 16 bits round.
+        trained = read_model(aside)
+        _write_pictures(aside, trained, record)
+        files = pins(aside)
+        kept = not measure and entry and all(entry.files[file] == files[file] for file in USED)
+        figures = read_figures(entry.figures) if entry and kept else _measure(trained, data, bars)
+        _write_card(aside, cards / name, trained, record, figures, files)
+        _put(aside, cards / name)
+    if manifest:
+        published = _published(trained, entry, pins(cards / name), figures)
+        write_manifest(manifest, name, published)
+    return cards / name
+
+
+def _write_pictures(folder: Path, trained: Draw, record: TrainingRecord) -> None:
+    from drawzoo.cards.pictures import card_pictures
+
+    contents = {TRAINING: encode(record), **card_pictures(trained, record)}
+    for file, content in contents.items():
+        write_atomic(folder / file, content)
+
+
+def _measure(trained: Draw, data: Path | None, bars: Bars | None) -> list[Figure]:
+    from drawzoo.evaluation.measure import measure_for_card, no_bars
+
+    return measure_for_card(trained, data_root(data), bars=bars or no_bars)
+
+
+def _write_card(
+    aside: Path,
+    folder: Path,
+    trained: Draw,
+    record: TrainingRecord,
+    figures: list[Figure],
+    files: dict[str, Pin],
+) -> None:
+    """Writes the card, with the notes that the card in `folder` has."""
+    card = model_card(
+        trained.config,
+        record,
+        summary=registry().find("model", trained.config.name).summary,
+        parameters=_parameters(trained),
+        figures=figures,
+        files=files,
+    )
+    old = folder / CARD
+    notes = old.read_text(encoding="utf-8") if old.is_file() else ""
+    write_atomic(aside / CARD, keep_notes(card, notes).encode())
+
+
+def _put(aside: Path, folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    for file in FILES:
+        write_atomic(folder / file, (aside / file).read_bytes())
+
+
+def _published(
+    trained: Draw, entry: Published | None, files: dict[str, Pin], figures: list[Figure]
+) -> Published:
+    """The manifest's new entry, after the one there was."""
+    parameters = _parameters(trained)
+    known = entry or Published(f"drawzoo/{trained.config.name}", None, parameters, {}, [])
+    # A commit has the files that were published in it and no others.
+    commit = known.commit if known.files == files else None
+    values = [
+        {key: value for key, value in msgspec.to_builtins(figure).items() if value is not None}
+        for figure in figures
+    ]
+    return Published(known.repository, commit, parameters, files, values)
+
+
+def _parameters(trained: Draw) -> int:
+    return sum(parameter.numel() for parameter in trained.parameters())
+
+
+def _run_record(run: Path, data: Path | None) -> TrainingRecord:
+    """The record of a finished run."""
+    none = TrainingError(f"{run} holds no run; make one with drawzoo train MODEL --out {run}")
+    if not (run / CHECKPOINT).exists():
+        raise none
+
+    from drawzoo.schema.record import training_record
+    from drawzoo.training.checkpoint import read_checkpoint
+    from drawzoo.training.log import read_log
+    from drawzoo.training.validation import load_images
+
+    checkpoint, log = read_checkpoint(run), read_log(run)
+    if checkpoint is None or not log:
+        raise none
+    images, validation = load_images(checkpoint.config, data_root(data))
+    best = checkpoint.best and (checkpoint.best.step, checkpoint.best.nats)
+    return training_record(
+        checkpoint.config,
+        log,
+        len(images.pixels),
+        0 if validation is None else len(validation.pixels),
+        best,
+    )
