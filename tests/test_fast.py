@@ -190,6 +190,28 @@ def test_first_step_of_an_lstm_without_gradients(sizes, driven):
         torch.testing.assert_close(now, before.detach(), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_lstm_that_multiplies_in_bfloat16(compiled):
+    """In training alone, and near the same in float32; gradients stay in the weights' type."""
+    lstm = drawzoo.LSTM(3, 8)
+    step = torch.compile(lstm, backend="aot_eager") if compiled else lstm
+    x, state = torch.randn(5, 3), (torch.randn(5, 8), torch.randn(5, 8))
+
+    def gradient():
+        lstm.zero_grad()
+        hidden, cell = step(state, x)
+        (hidden.sum() + cell.sum()).backward()
+        return hidden.detach(), lstm.gates.weight.grad
+
+    expected = gradient()
+    lstm.training_dtype = torch.bfloat16
+    for now, before in zip(gradient(), expected, strict=True):
+        assert now.dtype == torch.float32 and not torch.equal(now, before)
+        torch.testing.assert_close(now, before, rtol=0.03, atol=0.03)
+    lstm.eval()
+    assert torch.equal(step(state, x)[0], expected[0])
+
+
 def test_first_step_of_an_lstm_whose_layer_was_replaced():
     """As by quantisation or adapters: the layer's weight may be something else then, or missing."""
     lstm = drawzoo.LSTM(3, 4)

@@ -115,6 +115,12 @@ class TestCommand:
         for seed in ("seed-0", "seed-1"):
             assert state(tmp_path / "parts" / seed) == state(tmp_path / "whole" / seed)
 
+    def test_precision(self, train, tmp_path):
+        assert train(*self.new)[0] == 0
+        code, text = train(*self.new, "--precision", "bf16", out=tmp_path / "bf16")
+        assert code == 0 and "bf16" in text.splitlines()[0]
+        assert state(tmp_path / "bf16") != state(tmp_path / "run")
+
     @pytest.mark.parametrize("seeds", ["", "1,1", "1,-2", "1;2", "a"])
     def test_seeds_that_are_none(self, train, seeds):
         code, text = train(*self.new, "--seeds", seeds)
@@ -213,6 +219,8 @@ class TestCommand:
             (("draw-mnist", "--set", "dataset=synthetic", "--set", "batch_size=3000"), 3, "2000"),
             (("draw-mnist", "--set", "dataset=synthetic", "--set", "image=[3,8,8]"), 3, "image"),
             (("draw-mnist", "--device", "nowhere"), 3, "--device nowhere"),
+            (("draw-mnist", "--precision", "tf32"), 3, "--device cuda"),
+            (("draw-mnist", "--precision", "half"), 2, "--precision"),
             (("draw-mnist", "--epochs", "0"), 2, "--epochs"),
             (("draw-mnist", "--seed", "-1"), 2, "--seed"),
             (("draw-mnist", "--seed", str(2**70)), 3, "seed"),

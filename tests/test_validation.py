@@ -41,14 +41,19 @@ def images():
 def trainer(tiny, images, tmp_path):
     """Makes the trainer of a short run, which goes on from the folder's checkpoint."""
 
-    def make(folder="run", validation=images[1], **training):
+    def make(folder="run", validation=images[1], bfloat16=False, **training):
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
         model = tiny(image=(1, 28, 28), dataset="synthetic", decoder=8)
         training = TrainingConfig(**{"epochs": PASSES, "batch_size": 16} | training)
         checkpoint = read_checkpoint(path)
         return Trainer(
-            RunConfig(model, training), images[0], path, checkpoint, validation=validation
+            RunConfig(model, training),
+            images[0],
+            path,
+            checkpoint,
+            validation=validation,
+            bfloat16=bfloat16,
         )
 
     return make
@@ -158,6 +163,29 @@ class TestRun:
         model = drawzoo.load(f"local-dir:{tmp_path / 'run'}")
         nats = bound_parts(model, images[1], seed=0)[0].mean().item()
         assert valid_nats(tmp_path / "run") == {PASS: pytest.approx(nats, abs=1e-3)}
+
+    def test_it_is_float32_whatever_is_trained_with(self, trainer, images, tmp_path):
+        torch.set_float32_matmul_precision("medium")
+        try:
+            assert trainer(epochs=1, bfloat16=True).run()
+            assert torch.get_float32_matmul_precision() == "medium"
+        finally:
+            torch.set_float32_matmul_precision("highest")
+        model = drawzoo.load(f"local-dir:{tmp_path / 'run'}")
+        nats = bound_parts(model, images[1], seed=0)[0].mean().item()
+        assert valid_nats(tmp_path / "run") == {PASS: pytest.approx(nats, abs=1e-4)}
+
+    def test_training_in_bfloat16_is_near_and_resumes(self, trainer, tmp_path):
+        trainer("float32").run()
+        trainer("whole", bfloat16=True).run()
+        run = trainer("parts", bfloat16=True)
+        assert not run.run(stop=lambda: run.step == 4)
+        assert trainer("parts", bfloat16=True).run()
+        assert state(tmp_path / "parts") == state(tmp_path / "whole")
+        one, two = (valid_nats(tmp_path / name) for name in ("float32", "whole"))
+        assert state(tmp_path / "float32") != state(tmp_path / "whole")
+        for step, nats in one.items():
+            assert two[step] == pytest.approx(nats, abs=0.5)
 
     def test_best_weights_are_kept(self, trainer, bounds, tmp_path):
         bounds(3.0, 1.0, 2.0, 1.0)

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
 
 if TYPE_CHECKING:
+    from drawzoo.cli.training import Precision
     from drawzoo.engine.compilation import Choice
     from drawzoo.schema.training import RunConfig
     from drawzoo.training.checkpoint import Checkpoint
@@ -40,9 +41,12 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if it has one.")
 @compile_option
 @click.option(
-    "--tf32",
-    is_flag=True,
-    help="On CUDA: matrix products in TF32, faster and of three digits. Evaluation stays float32.",
+    "--precision",
+    type=click.Choice(["float32", "bf16", "tf32"]),
+    default="float32",
+    show_default=True,
+    help="Of matrix products, for speed: bf16, those of the LSTMs' gates, where the processor has "
+    "units for it; tf32, all, on CUDA. Both have three digits. Validation stays float32.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @click.option(
@@ -64,7 +68,7 @@ def command(
     settings: tuple[str, ...],
     resume: bool,
     compile: Choice,
-    tf32: bool,
+    precision: Precision,
     device: str,
     checkpoint_steps: int,
     tensorboard: bool,
@@ -133,7 +137,8 @@ def command(
     steps = click.get_current_context().get_parameter_source("checkpoint_steps")
     if steps is not ParameterSource.DEFAULT:
         again += ["--checkpoint-steps", str(checkpoint_steps)]
-    options = Options(data, compile, tf32, device, checkpoint_steps, tensorboard, again)
+    again += ["--precision", precision] if precision != "float32" else []
+    options = Options(data, compile, precision, device, checkpoint_steps, tensorboard, again)
     train(planned, options, summary=seeds is not None)
 
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import click
 import torch
@@ -20,14 +20,16 @@ from drawzoo.disk.atomic import locked, no_empty_folder
 from drawzoo.disk.paths import data_root
 from drawzoo.engine.compilation import Choice, pays
 from drawzoo.engine.world import World, world
-from drawzoo.errors import OutputError
+from drawzoo.errors import ConfigError, OutputError
 from drawzoo.schema.training import RunConfig
 from drawzoo.training.checkpoint import Checkpoint, read_checkpoint
 from drawzoo.training.log import check_tensorboard, read_log
 from drawzoo.training.loop import Trainer
 from drawzoo.training.validation import load_images
 
-__all__ = ["Options", "Run", "train"]
+__all__ = ["Options", "Precision", "Run", "train"]
+
+Precision = Literal["float32", "bf16", "tf32"]
 
 
 class Run(NamedTuple):
@@ -43,7 +45,7 @@ class Options(NamedTuple):
 
     data: Path | None
     compile: Choice
-    tf32: bool
+    precision: Precision
     device: str
     checkpoint_steps: int
     tensorboard: bool
@@ -65,7 +67,9 @@ def train(runs: Sequence[Run], options: Options, *, summary: bool) -> None:
     check_device(options.device)
     if options.tensorboard:
         check_tensorboard()
-    if options.tf32:
+    if options.precision == "tf32":
+        if torch.device(options.device).type != "cuda":
+            raise ConfigError("--precision tf32 is for CUDA; say --device cuda, or leave it out")
         torch.set_float32_matmul_precision("high")
     with world(options.device) as (processes, device):
         ends = []
@@ -116,6 +120,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
             run.checkpoint,
             validation=validation,
             compile=compiled,
+            bfloat16=options.precision == "bf16",
             device=device,
             world=processes,
         )
@@ -128,6 +133,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
         say(
             f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}"
             + (", compiled" if compiled else "")
+            + (f", {options.precision}" if options.precision != "float32" else "")
             + (f", {processes.size} processes" if processes.size > 1 else "")
         )
         with training_progress(trainer.step, trainer.total, shown=processes.leads) as report:

@@ -26,6 +26,11 @@ class LSTM(nn.Module):
         inputs: The number of input features, of all inputs together.
         units: The number of units \(U\).
 
+    Attributes:
+        training_dtype: The type of the gates' products in training mode; float32, or bfloat16,
+            which processors with units for it multiply several times as fast. Everything else, and
+            all in evaluation mode, is in the type of the inputs.
+
     Example:
         >>> lstm = LSTM(3, 5)
         >>> h, c = lstm(lstm.initial_state(2), torch.randn(2, 3))
@@ -38,6 +43,7 @@ class LSTM(nn.Module):
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
         self.units = units
+        self.training_dtype = torch.float32
         self.gates = nn.Linear(inputs + units, 4 * units)
         self.initial = nn.Parameter(torch.zeros(2, units))
         with torch.no_grad():
@@ -63,7 +69,8 @@ class LSTM(nn.Module):
             The next hidden state and cell, each [B, U].
         """
         h, c = state
-        if torch.compiler.is_compiling() and self._is_plain() and h.stride(0) != 0:
+        plain = self._is_plain() and not self._rounds()
+        if torch.compiler.is_compiling() and plain and h.stride(0) != 0:
             # Compiled, the weight is laid out once for all steps; it would not pay at each.
             values, layer = torch.cat([*inputs, h], dim=1), (self.gates.weight, self.gates.bias)
             if ops.take_step(values, c, *layer, drive):
@@ -111,6 +118,12 @@ class LSTM(nn.Module):
             gates = self.gates(torch.cat(parts, dim=1))
             return gates
         weight, bias = self.gates.weight, self.gates.bias
+        if self._rounds():
+            kind = self.training_dtype
+            # The compiler rounds the weight once for all steps.
+            values = torch.cat([part.to(kind) for part in parts], dim=1)
+            gates = torch.nn.functional.linear(values, weight.to(kind), bias.to(kind))
+            return gates.to(weight.dtype)
         learns = torch.is_grad_enabled() and not torch.compiler.is_compiling()
         # Eagerly, joining the gradients of the weight's two parts takes what their product saves.
         if same in (0, len(parts)) or learns:
@@ -121,6 +134,9 @@ class LSTM(nn.Module):
         of_own, of_others = torch.split(weight, [own.shape[1], others.shape[1]], dim=1)
         shared = torch.nn.functional.linear(others, of_others, bias)
         return torch.addmm(shared, own, of_own.t())
+
+    def _rounds(self) -> bool:
+        return self.training and self.training_dtype != torch.float32
 
     def _is_plain(self) -> bool:
         """Whether the layer is its weight and bias: not quantised, nor pruned, nor hooked."""

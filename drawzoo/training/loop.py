@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from drawzoo.data.images import Images
 from drawzoo.engine.compilation import compile_training
 from drawzoo.engine.draw import Draw
+from drawzoo.engine.lstm import LSTM
 from drawzoo.engine.randomness import seeded
 from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import DistributedError, TrainingError
@@ -72,6 +73,7 @@ class Trainer:
             of the best, the earliest of equals. Without, or if the model's likelihood is no
             density, it ends with the last.
         compile: Whether to compile the model with `torch.compile`.
+        bfloat16: Whether the products of the LSTMs' gates are in bfloat16; validation is not.
         device: Where to train.
         world: The processes that train together, each on its share of every batch.
     """
@@ -85,6 +87,7 @@ class Trainer:
         *,
         validation: Images | None = None,
         compile: bool = False,
+        bfloat16: bool = False,
         device: str = "cpu",
         world: World = ALONE,
     ) -> None:
@@ -101,6 +104,10 @@ class Trainer:
         some = torch.arange(min(len(images.pixels), 1_000))
         self.model.likelihood.check(images.batch(some, seeded(0, "check")))
         self.model.start_from(images.mean())
+        if bfloat16:
+            for module in self.model.modules():
+                if isinstance(module, LSTM):
+                    module.training_dtype = torch.bfloat16
         self.model.to(device)
         self.device = torch.device(device)
         self.optimizers = make_optimizers(self.model, training)

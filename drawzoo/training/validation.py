@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from drawzoo.data.dataset import find_dataset
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.engine.draw import Draw
@@ -56,6 +58,9 @@ def valid_bound(model: Draw, images: Images, world: World) -> ValidBound:
         DistributedError: If another process has died.
     """
     model.eval()
+    precision = torch.get_float32_matmul_precision()
+    # What is measured is comparable, whatever was trained with.
+    torch.set_float32_matmul_precision("highest")
     try:
         nats, kl, _ = bound_parts(model, images, seed=0, world=world).mean(dim=1).tolist()
     except WeightsError:
@@ -64,5 +69,6 @@ def valid_bound(model: Draw, images: Images, world: World) -> ValidBound:
             "learning_rate or clip_norm from a new start"
         ) from None
     finally:
+        torch.set_float32_matmul_precision(precision)
         model.train()
     return ValidBound(nats, kl)
