@@ -9,16 +9,20 @@ import pytest
 import torch
 from PIL import Image
 
+import drawzoo
 from drawzoo.cards.text import model_card
 from drawzoo.data import cifar10, svhn, svhn54
 from drawzoo.data.dataset import Support, facts
 from drawzoo.data.images import load_dataset
 from drawzoo.errors import DataError, short
+from drawzoo.evaluation.measure import measure
 from drawzoo.evaluation.protocol import read_figures
 from drawzoo.registry.build import model_config
 from drawzoo.schema.manifest import manifest
 from drawzoo.schema.record import read_record
+from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.store.sources import shipped
+from drawzoo.training.loop import Trainer
 
 scipy_io = pytest.importorskip("scipy.io")
 h5py = pytest.importorskip("h5py")
@@ -328,3 +332,46 @@ class TestCIFAR10:
         with (write_cifar(tmp_path, 2) / "test_batch.bin").open("r+b") as file:
             file.truncate(3073 * 2**28)
         refused("cifar10", "test", tmp_path, "test_batch.bin", "damaged", "bytes")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "draw-svhn-10k",
+        "model1-svhn-10k",
+        "model2-svhn-10k",
+        "model3-svhn-10k",
+        "draw-svhn",
+        pytest.param("draw-svhn54", marks=pytest.mark.slow),
+        pytest.param("draw-cifar10", marks=pytest.mark.slow),
+    ],
+)
+def test_recipes_train_and_are_evaluated(tmp_path, monkeypatch, name):
+    """A few steps on files in the official layouts; then loaded, drawn from and measured."""
+    config = model_config(name)
+    if config.dataset == "svhn-10k":
+        monkeypatch.setattr(
+            svhn.SVHN_10K, "rows", {"train": slice(0, 10), "test": slice(10, 12)}, raising=False
+        )
+        pixels, labels = write_mat(tmp_path / "svhn" / "test_32x32.mat", 12)
+        parts = np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), labels.copy()
+        sums = tuple(hashlib.sha256(part).hexdigest() for part in parts)
+        monkeypatch.setattr(svhn.SVHN_10K, "sha256", sums, raising=False)
+    elif config.dataset == "svhn":
+        for split in ("train", "test"):
+            write_mat(tmp_path / "svhn" / f"{split}_32x32.mat", 12)
+    elif config.dataset == "svhn54":
+        for part in ("train", "extra", "test"):
+            write_numbers(tmp_path / "svhn" / part, [[(10, 10, 20, 30)]] * 6)
+    else:
+        write_cifar(tmp_path, 3)
+    training = TrainingConfig(max_steps=2, batch_size=4)
+    images = load_dataset(config.dataset, "train", tmp_path, image=config.image)
+    out = tmp_path / "run"
+    out.mkdir()
+    Trainer(RunConfig(config, training), images, out).run()
+    model = drawzoo.load(f"local-dir:{out}")
+    assert model.sample(2).shape == (2, *config.image)
+    figure = measure(model, "bound", tmp_path, dataset=config.dataset)
+    # Of noise, which has 8 bits and no structure to learn.
+    assert 7.9 < figure.bits_per_dimension < 16

@@ -50,6 +50,16 @@ def register_datasets(register: Registrar) -> None:
     )
     register("cifar10", "drawzoo.data.cifar10:CIFAR10", summary="photographs, 32×32 in colour")
     register(
+        "multi-mnist",
+        "drawzoo.data.composed:MULTI_MNIST",
+        summary="two digits of mnist at random places of 60×60",
+    )
+    register(
+        "cluttered-mnist",
+        "drawzoo.data.composed:CLUTTERED_MNIST",
+        summary="a digit of mnist and pieces of others at random places of 100×100",
+    )
+    register(
         "mnist-sample",
         "drawzoo.data.mnist_sample:MNIST_SAMPLE",
         summary="256 test images of mnist, which ship with drawzoo",

@@ -89,6 +89,11 @@ def register_models(register: Registrar) -> None:
         summary="DRAW with attention, of pieces of clothing",
     )
     register(
+        "draw-multi-mnist",
+        "drawzoo_draw.models:DRAW_MULTI_MNIST",
+        summary="DRAW with attention, of two digits on a canvas of 60 × 60",
+    )
+    register(
         "draw-binarized-mnist",
         "drawzoo_draw.models:DRAW_BINARIZED_MNIST",
         summary="DRAW as in the paper's Table 2, with half its steps",

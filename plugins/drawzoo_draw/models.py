@@ -6,7 +6,12 @@ import msgspec
 
 from drawzoo import ComponentConfig, ModelConfig
 
-__all__ = ["DRAW_BINARIZED_MNIST", "DRAW_FASHION_MNIST", "DRAW_MNIST"]
+__all__ = [
+    "DRAW_BINARIZED_MNIST",
+    "DRAW_FASHION_MNIST",
+    "DRAW_MNIST",
+    "DRAW_MULTI_MNIST",
+]
 
 DRAW_MNIST = ModelConfig(
     variant="draw",
@@ -26,4 +31,8 @@ DRAW_BINARIZED_MNIST = ModelConfig(
     encoder=ComponentConfig(name="lstm", config={"units": 256}),
     latent=ComponentConfig(name="gaussian", config={"size": 100}),
     writer=ComponentConfig(name="attention", config={"size": 5}),
+)
+
+DRAW_MULTI_MNIST = msgspec.structs.replace(
+    DRAW_MNIST, dataset="multi-mnist", steps=20, image=(1, 60, 60)
 )
