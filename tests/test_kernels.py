@@ -18,9 +18,10 @@ from torch.library import opcheck
 import drawzoo
 from drawzoo import ops
 from drawzoo.engine.attention import Window, read_patch, write_patch
+from drawzoo.ops import gates as kernels
 from drawzoo.ops import library
 from drawzoo.ops.gates import states, stepped
-from drawzoo.ops.merging import MergedWeightGradients
+from drawzoo.ops.merging import merge_weight_gradients
 from drawzoo.ops.products import lay_out
 from drawzoo.registry.build import model_config
 from drawzoo.schema.manifest import manifest
@@ -94,7 +95,7 @@ def merged(function):
 
     def backward(graph, inputs):
         joint_graph_passes(graph)  # as inductor, which transposes nothing twice
-        MergedWeightGradients()(graph.graph)
+        merge_weight_gradients(graph.graph)
         graph.graph.lint()
         graph.recompile()
         return make_boxed_func(graph)
@@ -166,7 +167,7 @@ def test_operators_are_well_formed():
     values, drive = random(3, 20).requires_grad_(), random(3, 64).requires_grad_()
     opcheck(stepped.operator, (values, cell, *layer, drive, laid, True))
     opcheck(ops.weight_gradient.operator, ([random(3, 12)] * 2, [random(3, 5)] * 2))
-    opcheck(ops.unroll.operator, (random(2, 3, 4), random(3, 16), random(3, 16), *layer))
+    opcheck(kernels.unroll.operator, (random(2, 3, 4), random(3, 16), random(3, 16), *layer))
 
 
 @needed
@@ -177,8 +178,8 @@ def test_second_derivatives_are_refused():
     image = random(3, 2, 9, 19).requires_grad_()
     where[0].requires_grad_()
     for outputs, leaf in (
-        (ops.lstm(gates, cell), gates),
-        (ops.step(gates, cell, random(64, 64), random(64), None), gates),
+        (kernels.lstm(gates, cell), gates),
+        (kernels.step(gates, cell, random(64, 64), random(64), None), gates),
         ((ops.read(image, 4, *where),), where[0]),
     ):
         (slope,) = torch.autograd.grad(outputs[0].sum(), leaf, create_graph=True)
@@ -195,7 +196,7 @@ class TestLSTM:
         results = []
         for dtype in (torch.float32, torch.float64):
             leaves = [part.to(dtype, copy=True).requires_grad_() for part in (gates, cell)]
-            state = (ops.lstm if dtype is torch.float32 else whole_lstm)(*leaves)
+            state = (kernels.lstm if dtype is torch.float32 else whole_lstm)(*leaves)
             outputs = dict(zip(("hidden", "cell"), state, strict=True))
             sum((outputs[name] ** 2).sum() for name in used).backward()
             results.append([*(s.detach() for s in state), *(leaf.grad for leaf in leaves)])
@@ -204,7 +205,7 @@ class TestLSTM:
 
     def test_saturated_gates(self, units):
         gates = torch.tensor([1e4, -1e4, float("inf"), -float("inf")]).repeat(1, units)
-        hidden, cell = ops.lstm(gates, torch.ones(1, units))
+        hidden, cell = kernels.lstm(gates, torch.ones(1, units))
         assert hidden.isfinite().all()
         assert cell.isfinite().all()
 
@@ -232,7 +233,7 @@ class TestProducts:
             leaves = [t.to(dtype, copy=True).requires_grad_() for t in tensors]
             values, cell, weight, bias, drive = [*leaves, None][:5]
             if dtype is torch.float32:
-                state = ops.step(values, cell, weight, bias, drive)
+                state = kernels.step(values, cell, weight, bias, drive)
             else:
                 gates = torch.nn.functional.linear(values, weight, bias)
                 state = whole_lstm(gates if drive is None else gates + drive, cell)
@@ -248,7 +249,7 @@ class TestProducts:
             random(64, 1, 10)[:, 0, 1::2],
             random(128)[::2],
         )
-        actual = ops.step(values, cell, weight, bias, None)
+        actual = kernels.step(values, cell, weight, bias, None)
         expected = whole_lstm(torch.nn.functional.linear(values, weight, bias), cell)
         for one, other in zip(actual, expected, strict=True):
             torch.testing.assert_close(one, other)
@@ -355,7 +356,7 @@ class TestUnrolling:
         x, weight = random(steps, batch, inputs) - 0.5, random(4 * units, inputs + units) - 0.5
         bias, initial = random(4 * units), random(2, 1 if start == "same" else batch, units)
         h, c = initial.expand(2, batch, units)
-        hidden, cell = ops.unroll(x, h, c, weight, bias)
+        hidden, cell = kernels.unroll(x, h, c, weight, bias)
         h, c = h.double(), c.double()
         for step, x_t in enumerate(x.double()):
             gates = torch.cat([x_t, h], dim=1) @ weight.double().T + bias
@@ -368,9 +369,9 @@ class TestUnrolling:
     def test_an_image_does_not_depend_on_the_others(self):
         x, weight, bias = random(4, 70, 6), random(64, 22) - 0.5, random(64)
         h, c = torch.ones(2, 1, 16).expand(2, 70, 16)
-        hidden, _ = ops.unroll(x, h, c, weight, bias)
+        hidden, _ = kernels.unroll(x, h, c, weight, bias)
         for some in (slice(0, 1), slice(13, 33)):
-            alone, _ = ops.unroll(x[:, some], h[some], c[some], weight, bias)
+            alone, _ = kernels.unroll(x[:, some], h[some], c[some], weight, bias)
             assert torch.equal(alone, hidden[some])
 
     @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30])
@@ -378,7 +379,7 @@ class TestUnrolling:
         x, weight, bias = random(2, 3, 4), random(64, 20), random(64)
         x[0, 1, 2] = value
         h, c = torch.zeros(2, 3, 16)
-        hidden, cell = ops.unroll(x, h, c, weight, bias)
+        hidden, cell = kernels.unroll(x, h, c, weight, bias)
         bad = hidden.isnan().any(dim=(1, 2)) | cell.isnan().any(dim=1)
         assert bad.tolist() == [False, value != value, False]
 

@@ -16,6 +16,8 @@ import torch
 
 from drawzoo import ops
 from drawzoo.engine.draw import Draw
+from drawzoo.ops import merging
+from drawzoo.ops.private import compiler_options, graph_pass
 from drawzoo.schema.training import RunConfig
 
 __all__ = ["Choice", "compile_sampling", "compile_training", "pays"]
@@ -62,16 +64,12 @@ def _has_compiler() -> bool:
 def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
     """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph."""
     if device.type != "cuda":
-        if not ops.multiply_best():
-            return torch.compile(model, options=dict(UNCHECKED))
-        # It imports the compiler, which takes a second.
-        from drawzoo.ops.merging import MergedWeightGradients
-
-        options: dict[str, Any] = {
-            "post_grad_custom_pre_pass": MergedWeightGradients(),
-            **UNCHECKED,
-        }
-        return torch.compile(model, options=options)
+        options: dict[str, Any] = dict(UNCHECKED)
+        if ops.multiply_best():
+            options["post_grad_custom_pre_pass"] = graph_pass(
+                merging.merge_weight_gradients, merging.__file__
+            )
+        return torch.compile(model, options=compiler_options(options))
     compiled = torch.compile(model, mode="reduce-overhead")
 
     def replayed(*args: Any) -> Any:

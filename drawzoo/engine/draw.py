@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from drawzoo.engine.components import Decoder, Encoder, Reader, Writer
 from drawzoo.engine.drawing import Bound, State, Step, Terms
@@ -26,6 +25,7 @@ from drawzoo.engine.latent import Latent, kl_of_steps
 from drawzoo.engine.likelihood import Likelihood
 from drawzoo.engine.sampling import Sampling
 from drawzoo.errors import ConfigError
+from drawzoo.ops.private import map_tensors
 
 __all__ = ["Draw"]
 
@@ -175,9 +175,7 @@ class Draw(Sampling):
         """
         x, (samples, batch) = self.observed(x), noise.shape[1:3]
         context = self.encoder.prepare(x)
-        context = tree_map_only(
-            Tensor, lambda part: part.repeat(samples, *[1] * (part.dim() - 1)), context
-        )
+        context = map_tensors(lambda part: part.repeat(samples, *[1] * (part.dim() - 1)), context)
         x, noise = x.repeat(samples, 1, 1, 1), noise.flatten(1, 2)
         weights = x.new_zeros(len(x))
         for step, noise_t in zip(self.inference(x, context, noise), noise, strict=True):

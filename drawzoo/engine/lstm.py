@@ -69,17 +69,12 @@ class LSTM(nn.Module):
             The next hidden state and cell, each [B, U].
         """
         h, c = state
-        plain = self._is_plain() and not self._rounds()
-        if torch.compiler.is_compiling() and plain and h.stride(0) != 0:
-            # Compiled, the weight is laid out once for all steps; it would not pay at each.
-            values, layer = torch.cat([*inputs, h], dim=1), (self.gates.weight, self.gates.bias)
-            if ops.take_step(values, c, *layer, drive):
-                return ops.step(values, c, *layer, drive)
-        gates = self._gates(*inputs, h)
+        fused = ops.lstm(self.gates, (*inputs, h), c, drive, self._rounding())
+        if fused is not None:
+            return fused
+        gates = ops.linear(self.gates, *inputs, h, rounding=self._rounding())
         if drive is not None:
             gates = gates + drive
-        if ops.take_gates(gates, c):
-            return ops.lstm(gates, c)
         i, f, g, o = gates.chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
@@ -96,50 +91,17 @@ class LSTM(nn.Module):
         Returns:
             The hidden states after each step, [B, T, U], and the last state.
         """
-        h, c = state
-        if not torch.is_grad_enabled() and self._is_plain():
-            layer = self.gates.weight, self.gates.bias
-            if ops.take_steps(inputs, h, c, *layer):
-                hidden, c = ops.unroll(inputs, h, c, *layer)
-                return hidden, (hidden[:, -1], c)
+        fused = ops.unroll(self.gates, *state, inputs)
+        if fused is not None:
+            hidden, c = fused
+            return hidden, (hidden[:, -1], c)
         states = []
-        for some in inputs:
-            state = self(state, some)
+        for step in inputs:
+            state = self(state, step)
             states.append(state[0])
         return torch.stack(states, dim=1), state
 
-    def _gates(self, *parts: Tensor) -> Tensor:
-        """The gates of inputs and hidden state before their nonlinearities, [B, 4 U]."""
-        same = 0
-        while same < len(parts) and parts[-1 - same].stride(0) == 0:
-            same += 1
-        gates: Tensor
-        if not self._is_plain():
-            gates = self.gates(torch.cat(parts, dim=1))
-            return gates
-        weight, bias = self.gates.weight, self.gates.bias
-        if self._rounds():
-            kind = self.training_dtype
-            # The compiler rounds the weight once for all steps.
-            values = torch.cat([part.to(kind) for part in parts], dim=1)
-            gates = torch.nn.functional.linear(values, weight.to(kind), bias.to(kind))
-            return gates.to(weight.dtype)
-        learns = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        # Eagerly, joining the gradients of the weight's two parts takes what their product saves.
-        if same in (0, len(parts)) or learns:
-            gates = self.gates(torch.cat(parts, dim=1))
-            return gates
-        # A learned initial state is the same for all images, and so is its product.
-        own, others = torch.cat(parts[:-same], dim=1), torch.cat([p[:1] for p in parts[-same:]], 1)
-        of_own, of_others = torch.split(weight, [own.shape[1], others.shape[1]], dim=1)
-        shared = torch.nn.functional.linear(others, of_others, bias)
-        return torch.addmm(shared, own, of_own.t())
-
-    def _rounds(self) -> bool:
-        return self.training and self.training_dtype != torch.float32
-
-    def _is_plain(self) -> bool:
-        """Whether the layer is its weight and bias: not quantised, nor pruned, nor hooked."""
-        layer = self.gates
-        hooked = layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
-        return type(layer) is nn.Linear and layer.bias is not None and not hooked
+    def _rounding(self) -> torch.dtype | None:
+        """The type of the gates' products, where another than the layer's."""
+        rounds = self.training and self.training_dtype != torch.float32
+        return self.training_dtype if rounds else None

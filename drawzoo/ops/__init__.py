@@ -11,20 +11,17 @@ derivatives are theirs alone, and so are forward-mode ones, exported programs an
 from __future__ import annotations
 
 from drawzoo.ops.filterbank import read, take_window, write
-from drawzoo.ops.gates import lstm, step, take_gates, take_step, take_steps, unroll
 from drawzoo.ops.library import available, multiply_best, switched_off
 from drawzoo.ops.products import weight_gradient
+from drawzoo.ops.recurrence import linear, lstm, unroll
 
 __all__ = [
     "available",
+    "linear",
     "lstm",
     "multiply_best",
     "read",
-    "step",
     "switched_off",
-    "take_gates",
-    "take_step",
-    "take_steps",
     "take_window",
     "unroll",
     "weight_gradient",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 from typing import Any
 
 from torch import Tensor
 
 from drawzoo.ops.library import LANES, Kernel, call, takes
+from drawzoo.ops.signatures import Strided, Windows
 
 __all__ = ["read", "take_window", "write"]
 
@@ -22,22 +22,9 @@ def take_window(of: Tensor, size: int, height: int, width: int, *window: Tensor)
     return fits and all(part.shape == (len(of),) for part in window) and takes(of, *window)
 
 
-class _Windows(ctypes.Structure):
-    """`struct windows` of attention.c."""
-
-    _fields_ = (
-        ("size", ctypes.c_int),
-        *(
-            field
-            for name in ("gx", "gy", "stride", "variance")
-            for field in ((name, ctypes.c_void_p), (f"{name}_step", ctypes.c_int))
-        ),
-    )
-
-
-def _windows(size: int, *parts: Tensor) -> _Windows:
-    columns = ((part.data_ptr(), part.stride(0)) for part in parts)
-    return _Windows(size, *itertools.chain.from_iterable(columns))
+def _windows(size: int, *parts: Tensor) -> Windows:
+    columns = ((Strided.from_param(part), part.stride(0)) for part in parts)
+    return Windows(size, *itertools.chain.from_iterable(columns))
 
 
 def _read(

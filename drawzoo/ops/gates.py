@@ -13,14 +13,15 @@ from drawzoo.ops.products import lay_out, weight_gradient
 __all__ = ["lstm", "step", "take_gates", "take_step", "take_steps", "unroll"]
 
 
-def take_gates(gates: Tensor, cell: Tensor) -> bool:
-    """Whether the kernels can do the LSTM's pointwise half."""
+def take_gates(number: int, cell: Tensor, *others: Tensor) -> bool:
+    """Whether `lstm` supports this number of gates, and all tensors have the cell's batch."""
     batch, units = cell.shape
-    return units >= LANES and gates.shape == (batch, 4 * units) and takes(gates, cell)
+    same = all(len(other) == batch for other in others)
+    return same and number == 4 * units and units >= LANES
 
 
 def take_steps(inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bias: Tensor) -> bool:
-    """Whether the kernels can take an LSTM through steps [T, B, I] better than the library can."""
+    """Whether `unroll` supports these tensors, and is faster than products of the library."""
     (_, batch, size), units = inputs.shape, cell.shape[-1]
     fits = hidden.shape == cell.shape == (batch, units) and bias.shape == (4 * units,)
     fits = fits and weight.shape == (4 * units, size + units) and units % LANES == 0
@@ -30,7 +31,7 @@ def take_steps(inputs: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, bia
 def take_step(
     values: Tensor, cell: Tensor, weight: Tensor, bias: Tensor, drive: Tensor | None
 ) -> bool:
-    """Whether the kernels can take one of many steps, if compiled, likewise."""
+    """Whether `step` supports these tensors."""
     (batch, units), tensors = cell.shape, [values, cell, weight, bias]
     fits = weight.shape == (4 * units, values.shape[1]) and bias.shape == (4 * units,)
     fits = fits and len(values) == batch and units % LANES == 0

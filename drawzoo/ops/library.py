@@ -14,8 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn import Parameter
+
+from drawzoo.ops import private
+from drawzoo.ops.signatures import SIGNATURES, Windows, checked
 
 __all__ = ["LANES", "Kernel", "available", "call", "multiply_best", "switched_off", "takes"]
 
@@ -46,7 +48,7 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
         with contextlib.suppress(OSError):
             library = ctypes.CDLL(str(path))
             if hasattr(library, "drawzoo_version") and library.drawzoo_version() == VERSION:
-                return library, names.get(name, 8)
+                return checked(library), names.get(name, 8)
             warnings.warn(f"{path} is of another drawzoo; install drawzoo again", stacklevel=2)
     return None, 8
 
@@ -79,13 +81,10 @@ def available() -> bool:
 
 def takes(*tensors: Tensor) -> bool:
     """Whether the kernels can compute with these tensors, in what torch is doing now."""
-    # As `torch.compiler.is_exporting()`, which torch 2.11 says of all that it compiles.
-    if LIBRARY is None or torch.compiler._is_exporting_flag:
+    if LIBRARY is None or private.exporting():
         return False
     # Under `torch.func` tensors have no address, and forward-mode tangents would be lost.
-    if not torch.compiler.is_compiling() and (
-        torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-    ):
+    if not torch.compiler.is_compiling() and private.transformed():
         return False
     return all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
 
@@ -97,17 +96,19 @@ def multiply_best() -> bool:
     return LIBRARY is not None and WIDTHS.get(PROCESSOR) == LANES
 
 
-def call(name: str, *arguments: Tensor | list[Tensor] | int | ctypes.Structure | None) -> None:
-    """Calls a kernel with numbers, with windows and with the addresses of contiguous tensors."""
-    getattr(LIBRARY, name)(torch.get_num_threads(), *map(_argument, arguments))
+def call(name: str, *arguments: Tensor | list[Tensor] | int | Windows | None) -> None:
+    """Calls a kernel of the library with numbers, windows and tensors.
 
-
-def _argument(argument: Tensor | list[Tensor] | int | ctypes.Structure | None) -> Any:
-    if isinstance(argument, Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, list):
-        return (ctypes.c_void_p * len(argument))(*[tensor.data_ptr() for tensor in argument])
-    return argument
+    Raises:
+        TypeError: The arguments are not those of the kernel's signature.
+    """
+    # More arguments than a signature has are none of ctypes' business.
+    if len(arguments) != len(SIGNATURES[name]):
+        raise TypeError(f"{name} takes {len(SIGNATURES[name])} arguments, not {len(arguments)}")
+    try:
+        getattr(LIBRARY, name)(torch.get_num_threads(), *arguments)
+    except ctypes.ArgumentError as error:
+        raise TypeError(f"{name}: {error}") from None
 
 
 def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

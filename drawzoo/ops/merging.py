@@ -12,12 +12,11 @@ import operator
 from typing import Any
 
 import torch
-from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 from torch.fx import Graph, Node
 
 from drawzoo import ops
 
-__all__ = ["MergedWeightGradients"]
+__all__ = ["merge_weight_gradients"]
 
 GRADIENT = ops.weight_gradient.operator
 ADD, MM, PERMUTE = (
@@ -27,27 +26,20 @@ ADD, MM, PERMUTE = (
 )
 
 
-class MergedWeightGradients(CustomGraphPass):
-    """Sums of gradients of one weight become one call of `ops.weight_gradient`."""
-
-    def __call__(self, graph: Graph) -> None:
-        """Changes a graph in place."""
-        for product in graph.find_nodes(op="call_function", target=MM):
-            if _is_gradient(product):
-                _translate(graph, product)
-        waiting: dict[Any, Node] = {}
-        for gradient in graph.find_nodes(op="call_function", target=GRADIENT):
-            while sums := _sums(gradient):
-                # As text, since sizes may be symbols.
-                key = sums, str([matrices[0].meta["val"].shape for matrices in gradient.args])
-                if key not in waiting:
-                    waiting[key] = gradient
-                    break
-                gradient = _merge(graph, waiting.pop(key), gradient, sums)
-
-    def uuid(self) -> Any:
-        """For torch, which keeps compiled graphs, to know them from those of another pass."""
-        return get_hash_for_files((__file__,))
+def merge_weight_gradients(graph: Graph) -> None:
+    """Makes sums of gradients of one weight one call of `ops.weight_gradient`, in place."""
+    for product in graph.find_nodes(op="call_function", target=MM):
+        if _is_gradient(product):
+            _translate(graph, product)
+    waiting: dict[Any, Node] = {}
+    for gradient in graph.find_nodes(op="call_function", target=GRADIENT):
+        while sums := _sums(gradient):
+            # As text, since sizes may be symbols.
+            key = sums, str([matrices[0].meta["val"].shape for matrices in gradient.args])
+            if key not in waiting:
+                waiting[key] = gradient
+                break
+            gradient = _merge(graph, waiting.pop(key), gradient, sums)
 
 
 def _is_gradient(product: Node) -> bool:

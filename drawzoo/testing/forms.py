@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree
 
 from drawzoo.engine.components import Shape, Window
 from drawzoo.engine.latent import Gaussian
+from drawzoo.ops.private import leaves, map_tensors
 from drawzoo.testing.fault import Fault
 
 __all__ = [
@@ -27,10 +27,10 @@ __all__ = [
 
 def unchanged(who: str, method: str, call: Callable[[], Any], given: dict[str, Any]) -> Any:
     """What `call` gives; what it was given must stay as it was."""
-    before = {what: _pytree.tree_map_only(Tensor, torch.clone, t) for what, t in given.items()}
+    before = {what: map_tensors(torch.clone, t) for what, t in given.items()}
     result = call()
     for what, old in before.items():
-        pairs = zip(_pytree.tree_leaves(old), _pytree.tree_leaves(given[what]), strict=True)
+        pairs = zip(leaves(old), leaves(given[what]), strict=True)
         if any(isinstance(a, Tensor) and not same(a, b) for a, b in pairs):
             raise Fault(
                 who,
@@ -64,7 +64,7 @@ def two(who: str, result: Any, what: str) -> tuple[Any, Any]:
 
 def batch_first(who: str, what: str, tree: Any, like: Tensor) -> None:
     """Every tensor of a tree is [B, …], of the inputs' type if it is of floats."""
-    for tensor in _pytree.tree_leaves(tree):
+    for tensor in leaves(tree):
         if not isinstance(tensor, Tensor):
             if tensor is None:
                 continue

@@ -48,7 +48,7 @@ def graph(bench: Bench) -> None:
     """One graph for the compiler."""
     component = bench.built()
     expected = bench.call(component, bench.given)
-    torch._dynamo.reset()
+    torch.compiler.reset()
 
     def call(inputs: Inputs) -> Tensor:
         return bench.kind.run(component, inputs)
@@ -64,7 +64,7 @@ def graph(bench: Bench) -> None:
             "no .item() and .numpy(), no print, no if over values of tensors, no outside calls",
         )
     finally:
-        torch._dynamo.reset()
+        torch.compiler.reset()
     if not torch.allclose(out, expected, rtol=1e-3, atol=1e-4):
         bench.fail(
             "gives other results when compiled",

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from drawzoo.ops.private import multiplies_bfloat16
+
 __all__ = ["Muon", "matrices", "orthogonalize"]
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
@@ -62,7 +64,7 @@ def orthogonalize(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported()
+        return multiplies_bfloat16()
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
