@@ -72,7 +72,9 @@ class LogisticMixture(drawzoo.Likelihood):
         channels, height, width = sizes.image
         self.components = config.components
         self.canvas_shape = (config.components * (1 + 2 * channels), height, width)
-        self.follow = nn.Parameter(torch.zeros(config.components, channels, channels))
+        # To begin with, each channel follows the one before it.
+        follow = torch.diag(torch.ones(channels - 1), diagonal=-1)
+        self.follow = nn.Parameter(follow.repeat(config.components, 1, 1))
         """w [K, C, C], of which what is below the diagonal counts."""
 
     def _parameters_of(self, canvas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
