@@ -27,6 +27,7 @@ __all__ = ["cli", "main"]
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """In no argument: a name is repeated in many lines. JSON may have tabs and line ends."""
+EMPTY = re.compile(r"(--[a-z0-9-]+=)?")
 
 
 class LazyGroup(click.Group):
@@ -71,11 +72,7 @@ def main(args: list[str] | None = None) -> None:
     _ready_output()
     stdout = sys.stdout
     try:
-        if any(map(CONTROLS.search, sys.argv[1:] if args is None else args)):
-            raise click.UsageError(
-                "an argument holds control characters, which can do anything to a terminal; leave "
-                "them out, or rename the file"
-            )
+        _check_arguments(sys.argv[1:] if args is None else args)
         with watched():
             code = cli.main(args, prog_name="drawzoo", standalone_mode=False)
         sys.stdout.flush()
@@ -110,6 +107,21 @@ def main(args: list[str] | None = None) -> None:
         what = " ".join(str(error).split())
         code = _fail(f"unexpected {type(error).__name__}: {what} (DRAWZOO_DEBUG=1 shows where)", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_arguments(args: list[str]) -> None:
+    """Refuses what no command can mean."""
+    if any(map(CONTROLS.search, args)):
+        raise click.UsageError(
+            "an argument holds control characters, which can do anything to a terminal; leave "
+            "them out, or rename the file"
+        )
+    # Click would take it for the current folder where it wants a path, and commands for no choice.
+    if any(map(EMPTY.fullmatch, args)):
+        raise click.UsageError(
+            "an argument is empty, as from a variable of the shell that is not set; give a value, "
+            "or leave out the option"
+        )
 
 
 def _ready_output() -> None:
