@@ -24,6 +24,11 @@ def check_file(name: str, path: Path, largest: int) -> None:
         size = check_regular(path).st_size
     except FileNotFoundError:
         return
+    except NotADirectoryError:
+        raise DataError(
+            f"{name}: {path} cannot be there, as a part of that is a file; name a folder with "
+            "--data or DRAWZOO_DATA"
+        ) from None
     except OSError as error:
         raise DataError(
             f"{name}: cannot read {path}: {error.strerror}; delete it and try again"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from drawzoo.errors import TrainingError
 from drawzoo.schema.record import seconds
@@ -33,6 +35,15 @@ class Course(NamedTuple):
         return min(measured, key=lambda i: measured[i], default=None)
 
 
+class _Record(msgspec.Struct):
+    """What is used of a record of the log."""
+
+    epoch: float
+    nats: float
+    images_per_s: Annotated[float, msgspec.Meta(ge=0)]
+    valid_nats: float | None = None
+
+
 def read_course(folder: Path) -> Course:
     """The course of the run in a folder, finished or not.
 
@@ -47,14 +58,13 @@ def read_course(folder: Path) -> Course:
     if not log:
         raise TrainingError(f"the run in {folder} has no record yet; train some more steps")
     try:
-        return Course(
-            checkpoint.config,
-            [float(record["epoch"]) for record in log],
-            [time / 60 for time in seconds(log, checkpoint.config.training.batch_size)],
-            [float(record["nats"]) for record in log],
-            [record.get("valid_nats") for record in log],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(
-            f"{folder / LOG} is damaged ({type(error).__name__}: {error}); leave this run out"
-        ) from None
+        records = msgspec.convert(log, list[_Record])
+    except msgspec.ValidationError as error:
+        raise TrainingError(f"{folder / LOG} is damaged ({error}); leave this run out") from None
+    return Course(
+        checkpoint.config,
+        [record.epoch for record in records],
+        [time / 60 for time in seconds(log, checkpoint.config.training.batch_size)],
+        [record.nats for record in records],
+        [record.valid_nats for record in records],
+    )
