@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,9 +40,7 @@ class Hub:
     """
 
     def __init__(self):
-        self.server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self})
-        )
+        self.server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self}))
         self.server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -84,6 +83,14 @@ class Hub:
 
     def paths(self, method=""):
         return [path for made, path, _ in self.requests if method in ("", made)]
+
+
+class Server(ThreadingHTTPServer):
+    """A server that takes it in silence when a client goes away."""
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Refused(Exception):
