@@ -11,12 +11,13 @@ import pytest
 from runs import state, steps_of
 
 import drawzoo
-from drawzoo.cli import main
+from drawzoo.cli import main, training
 from drawzoo.disk.atomic import locked
 from drawzoo.errors import ConfigError, OutputError, TrainingError
 from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.loop import Trainer
+from drawzoo.training.options import OPTIONS, RunOptions, read_options
 
 TINY = (
     "dataset=synthetic",
@@ -114,6 +115,33 @@ class TestCommand:
         assert exit.value.code == 0
         for seed in ("seed-0", "seed-1"):
             assert state(tmp_path / "parts" / seed) == state(tmp_path / "whole" / seed)
+
+    def test_resume_remembers_data_and_checkpoint_steps(self, train, tmp_path, monkeypatch):
+        asked, load = [], training.load_images
+
+        def load_images(config, root):
+            asked.append(root.absolute())
+            return load(config, root)
+
+        monkeypatch.setattr(training, "load_images", load_images)
+        monkeypatch.chdir(tmp_path)
+        assert train(*self.new, "--data", "images", "--checkpoint-steps", "7")[0] == 0
+        kept = RunOptions(str(tmp_path / "images"), 7)
+        assert read_options(tmp_path / "run") == kept
+        monkeypatch.chdir("/")
+        assert train("--resume")[0] == 0
+        assert asked == [tmp_path / "images"] * 2
+        assert read_options(tmp_path / "run") == kept
+        # What is said now wins.
+        assert train("--resume", "--data", "/other", "--checkpoint-steps", "9")[0] == 0
+        assert read_options(tmp_path / "run") == RunOptions("/other", 9)
+
+    @pytest.mark.parametrize("raw", [b"", b"[]", b'{"checkpoint_steps": 0}', b" " * 10**7])
+    def test_options_that_cannot_be_read_are_told_and_left(self, train, tmp_path, caplog, raw):
+        assert train(*self.new)[0] == 0
+        (tmp_path / "run" / OPTIONS).write_bytes(raw)
+        assert train("--resume")[0] == 0 and OPTIONS in caplog.text
+        assert read_options(tmp_path / "run") == RunOptions()
 
     def test_precision(self, train, tmp_path):
         assert train(*self.new)[0] == 0
@@ -277,7 +305,7 @@ class TestCommand:
         drawzoo.load(f"local-dir:{folder}")
         words = shlex.split(text.partition("go on with:")[2])
         assert words[:5] == ["drawzoo", "train", "--resume", "--out", str(folder)]
-        assert words[5:] == ["--checkpoint-steps", "100000"]
+        assert words[5:] == [] and read_options(folder).checkpoint_steps == 100_000
 
 
 # One process imports torch; each run is a child of it, with a command line of its own. A child
@@ -287,7 +315,7 @@ class TestCommand:
 KILLER = """
 import os, signal, sys
 from pathlib import Path
-from drawzoo.cli import main
+from drawzoo.cli import main, training
 from drawzoo.training.checkpoint import read_checkpoint
 
 folder, steps, args = Path(sys.argv[1]), ["--max-steps", sys.argv[2]], sys.argv[3:]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
 
@@ -52,9 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint-steps",
     type=click.IntRange(1),
-    default=500,
-    show_default=True,
-    help="Steps between checkpoints.",
+    help="Steps between checkpoints. [500]",
 )
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard events to the folder too.")
 def command(
@@ -70,16 +67,17 @@ def command(
     compile: Choice,
     precision: Precision,
     device: str,
-    checkpoint_steps: int,
+    checkpoint_steps: int | None,
     tensorboard: bool,
 ) -> None:
     """Trains a model: a registered one, or that of a config.json.
 
     The folder --out gets the weights (config.json and model.safetensors, to be used as
     local-dir:OUT), the log (log.jsonl) and the checkpoint. Ctrl-C saves; --resume goes on, and
-    ends with the same weights on the CPU as if nothing had happened. With --resume, MODEL and
-    settings may be left out. A run gets more passes by a restart of the learning rate where it
-    ended, as if it had been there from the beginning: the last line but one adds 20.
+    ends with the same weights on the CPU as if nothing had happened. With --resume, MODEL,
+    settings, --data and --checkpoint-steps may be left out. A run gets more passes by a restart of
+    the learning rate where it ended, as if it had been there from the beginning: the last line but
+    one adds 20.
 
     \b
     drawzoo train draw-mnist --epochs 20 --out runs/draw
@@ -113,6 +111,7 @@ def command(
 
     from drawzoo.cli.training import Options, Run, train
     from drawzoo.training.checkpoint import check_same
+    from drawzoo.training.options import RunOptions, read_options
 
     found = {run: _checkpoint(run, resume) for run in runs}
     begun = next((checkpoint.config for checkpoint in found.values() if checkpoint), None)
@@ -133,12 +132,13 @@ def command(
         planned.append(Run(run, config, checkpoint))
     again = ["drawzoo", "train", "--resume", "--out", str(out)]
     again += ["--seeds", ",".join(map(str, seeds))] if seeds else []
-    again += ["--data", str(data)] if data else []
-    steps = click.get_current_context().get_parameter_source("checkpoint_steps")
-    if steps is not ParameterSource.DEFAULT:
-        again += ["--checkpoint-steps", str(checkpoint_steps)]
     again += ["--precision", precision] if precision != "float32" else []
-    options = Options(data, compile, precision, device, checkpoint_steps, tensorboard, again)
+    # A folder without a run, or with one of an earlier version, has no options to go on with.
+    kept = next((read_options(run) for run in runs if found[run]), RunOptions())
+    if data is None and kept.data is not None:
+        data = Path(kept.data)
+    steps = checkpoint_steps or kept.checkpoint_steps
+    options = Options(data, compile, precision, device, steps, tensorboard, again)
     train(planned, options, summary=seeds is not None)
 
 

@@ -25,6 +25,7 @@ from drawzoo.schema.training import RunConfig
 from drawzoo.training.checkpoint import Checkpoint, read_checkpoint
 from drawzoo.training.log import check_tensorboard, read_log
 from drawzoo.training.loop import Trainer
+from drawzoo.training.options import write_options
 from drawzoo.training.validation import load_images
 
 __all__ = ["Options", "Precision", "Run", "train"]
@@ -129,6 +130,8 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
             if processes.leads:
                 click.echo(line, err=True)
 
+        if processes.leads:
+            write_options(out, options.data, options.checkpoint_steps)
         stopping = stack.enter_context(_signals(processes))
         say(
             f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}"
