@@ -161,12 +161,13 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
             if not isinstance(node[part], dict):
                 raise ConfigError(f"{where} {key}: {part!r} has no settings of its own")
             node = node[part]
-        if "config" in node and last == "name":
+        component = isinstance(node.get("config"), dict)
+        if component and last == "name":
             # Another component knows nothing of this one's settings.
             node.update(plugin=None, config={})
             if isinstance(value, str) and ":" in value:
                 node["plugin"], _, value = value.rpartition(":")
-        elif "config" in node and last not in node:
+        elif component and last not in node:
             node = node["config"]
         if isinstance(node.get(last), dict) and not isinstance(value, dict):
             one = ".".join(parents) if last == "config" else key
