@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from drawzoo.schema.training import RunConfig, TrainingConfig
     from drawzoo.store.load import load
     from drawzoo.training.loop import Trainer
+    from drawzoo.training.optimizers import MakeOptimizers
 
 __all__ = [
     "Bound",
@@ -78,6 +79,7 @@ __all__ = [
     "LSTM",
     "Latent",
     "Likelihood",
+    "MakeOptimizers",
     "Metric",
     "ModelConfig",
     "OutputError",
@@ -128,6 +130,7 @@ _LAZY = {
     "LSTM": "engine.lstm",
     "Latent": "engine.latent",
     "Likelihood": "engine.likelihood",
+    "MakeOptimizers": "training.optimizers",
     "Metric": "evaluation.protocol",
     "Protocol": "evaluation.protocol",
     "Reader": "engine.components",

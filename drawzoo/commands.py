@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from drawzoo.engine.compilation import compile_sampling
     from drawzoo.engine.drawing import join
     from drawzoo.engine.randomness import seeded
-    from drawzoo.engine.sampling import CHUNK
     from drawzoo.errors import counted, nearest
     from drawzoo.evaluation.bound import BoundFigure
     from drawzoo.evaluation.markdown import table as markdown_table
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from drawzoo.registry.loader import registry
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.grid import columns, grid, png, roomy_scale
-    from drawzoo.render.plots import DPI, READ, WRITE, Array, Sheet, finish
+    from drawzoo.render.plots import DPI, finish
     from drawzoo.schema.base import decode, override, to_dict
     from drawzoo.schema.figures import facts, find, plus_minus
     from drawzoo.schema.manifest import manifest
@@ -52,17 +51,12 @@ if TYPE_CHECKING:
     from drawzoo.store.sources import HUB, LOCAL, locate
 
 __all__ = [
-    "Array",
     "BoundFigure",
-    "CHUNK",
     "COMPONENTS",
     "DPI",
     "HUB",
     "LOCAL",
     "OutputFile",
-    "READ",
-    "Sheet",
-    "WRITE",
     "animate",
     "bars",
     "check_config",
@@ -109,17 +103,12 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Array": "render.plots:Array",
     "BoundFigure": "evaluation.bound:BoundFigure",
-    "CHUNK": "engine.sampling:CHUNK",
     "COMPONENTS": "schema.model:COMPONENTS",
     "DPI": "render.plots:DPI",
     "HUB": "store.sources:HUB",
     "LOCAL": "store.sources:LOCAL",
     "OutputFile": "cli.options:OutputFile",
-    "READ": "render.plots:READ",
-    "Sheet": "render.plots:Sheet",
-    "WRITE": "render.plots:WRITE",
     "animate": "render.animation:gif",
     "bars": "cli.progress:bars",
     "check_config": "registry.build:check_config",

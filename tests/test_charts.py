@@ -12,11 +12,12 @@ import torch
 from drawzoo_analysis import sheets as figures
 from drawzoo_analysis.filters import Kernels
 from drawzoo_analysis.parameters import Part
+from drawzoo_analysis.sheet import READ, WRITE, Sheet
 from matplotlib.figure import Figure
 from PIL import Image
 
 from drawzoo.cards import pictures as card
-from drawzoo.render.plots import READ, WRITE, Sheet, finish
+from drawzoo.render.plots import finish
 from drawzoo.schema.record import Point, TrainingRecord
 from drawzoo.schema.training import TrainingConfig
 

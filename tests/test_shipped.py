@@ -14,7 +14,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 import drawzoo
-from drawzoo.cards.pictures import SCALE
+from drawzoo.cards.illustrations import SCALE
 from drawzoo.cards.tables import eval_results, figures_text
 from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.cli import cli

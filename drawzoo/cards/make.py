@@ -157,7 +157,7 @@ def _make(
 
 
 def _write_pictures(folder: Path, trained: Draw, record: TrainingRecord) -> None:
-    from drawzoo.cards.pictures import card_pictures
+    from drawzoo.cards.illustrations import card_pictures
 
     contents = {TRAINING: encode(record), **card_pictures(trained, record)}
     for file, content in contents.items():

@@ -36,7 +36,9 @@ data_option = click.option(
     help="The folder of datasets, with MNIST/raw in it, or folder:PATH, a folder of your own "
     "images. [DRAWZOO_DATA, or the cache]",
 )
+"""`--data`, as `data`; give it to `data_root`."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+"""`--json`, as `as_json`."""
 
 
 class CompileCommand(click.Command):

@@ -10,7 +10,7 @@ import click
 from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
 
 if TYPE_CHECKING:
-    from drawzoo.cli.training import Precision
+    from drawzoo.cli.runs import Precision
     from drawzoo.engine.compilation import Choice
     from drawzoo.schema.training import RunConfig
     from drawzoo.training.checkpoint import Checkpoint
@@ -109,7 +109,7 @@ def command(
             else "name a model (see: drawzoo list) or a config.json to train"
         )
 
-    from drawzoo.cli.training import Options, Run, train
+    from drawzoo.cli.runs import Options, Run, train
     from drawzoo.training.checkpoint import check_same
     from drawzoo.training.options import RunOptions, read_options
 

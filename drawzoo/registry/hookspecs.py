@@ -20,6 +20,7 @@ __all__ = ["hookimpl", "hookspec"]
 
 hookspec = pluggy.HookspecMarker("drawzoo")
 hookimpl = pluggy.HookimplMarker("drawzoo")
+"""Marks a function of a plugin as a hook: `@drawzoo.hookimpl`."""
 
 
 @hookspec
@@ -69,7 +70,7 @@ def register_protocols(register: Registrar) -> None:
 
 @hookspec
 def register_optimizers(register: Registrar) -> None:
-    """`register(name, target, summary="…")`: `drawzoo.training.optimizers.MakeOptimizers`."""
+    """`register(name, target, summary="…")`: a `drawzoo.MakeOptimizers`."""
 
 
 @hookspec

@@ -48,6 +48,8 @@ __all__ = [
 log = logging.getLogger("drawzoo")
 
 LOCAL = "local-dir:"
+"""How the name of a model in a folder begins."""
+
 Source = Literal["local-dir", "cache", "hub", "shipped"]
 
 # In a wheel the cards lie inside the package, in a checkout beside it.

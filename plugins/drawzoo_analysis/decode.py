@@ -9,6 +9,8 @@ import click
 from drawzoo.commands import OutputFile, check_gif
 
 GIF_NUM = 100
+CHUNK = 100
+"""Drawings between two movements of the bar."""
 SLOW_STEPS = 256
 
 
@@ -47,7 +49,7 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
 
     import torch
 
-    from drawzoo.commands import CHUNK, animate, grid, png, roomy_scale
+    from drawzoo.commands import animate, grid, png, roomy_scale
     from drawzoo_analysis.codes import read_z
 
     z = read_z(codes, loaded, num)

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
 from drawzoo import Drawing
-from drawzoo.commands import DPI, READ, WRITE, Array, Sheet, columns, finish
+from drawzoo.commands import DPI, columns, finish
 from drawzoo_analysis.effects import StepEffects
 from drawzoo_analysis.filters import Kernels
 from drawzoo_analysis.parameters import Part, Versus
 from drawzoo_analysis.path import path
 from drawzoo_analysis.reconstruction import Reconstruction
+from drawzoo_analysis.sheet import READ, WRITE, Array, Sheet
 
 __all__ = [
     "attention_sheet",
