@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -116,12 +117,13 @@ def _check_arguments(args: list[str]) -> None:
             "an argument holds control characters, which can do anything to a terminal; leave "
             "them out, or rename the file"
         )
-    # Click would take it for the current folder where it wants a path, and commands for no choice.
-    if any(map(EMPTY.fullmatch, args)):
-        raise click.UsageError(
-            "an argument is empty, as from a variable of the shell that is not set; give a value, "
-            "or leave out the option"
-        )
+    for before, arg in itertools.pairwise(["drawzoo", *args]):
+        if EMPTY.fullmatch(arg):
+            # Click would take it for the current folder, and many a command for no choice.
+            raise click.UsageError(
+                f"the argument after {arg[:-1] or before} is empty, as from a variable of the "
+                "shell that is not set; give a value, or leave it out"
+            )
 
 
 def _ready_output() -> None:

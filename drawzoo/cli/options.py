@@ -78,8 +78,8 @@ class OutputFile(click.Path):
     ) -> Path:
         """Click's, after what cannot be meant has been refused."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if os.fspath(value) in ("", "-"):
-            self.fail(f"{os.fspath(value)!r} names no file; name one, such as x{self.suffix}")
+        if os.fspath(value) == "-":
+            self.fail(f"'-' names no file; name one, such as x{self.suffix}")
         if ctx and param and param.name:
             source = ctx.get_parameter_source(param.name)
             if source in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
