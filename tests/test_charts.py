@@ -16,7 +16,7 @@ from drawzoo_analysis.sheet import READ, WRITE, Sheet
 from matplotlib.figure import Figure
 from PIL import Image
 
-from drawzoo.cards import pictures as card
+from drawzoo.cards import illustrations as card
 from drawzoo.render.plots import finish
 from drawzoo.schema.record import Point, TrainingRecord
 from drawzoo.schema.training import TrainingConfig

@@ -17,7 +17,7 @@ from drawzoo.errors import ConfigError, OutputError, TrainingError
 from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.loop import Trainer
-from drawzoo.training.options import OPTIONS, RunOptions, read_options
+from drawzoo.training.run_options import OPTIONS, RunOptions, read_options
 
 TINY = (
     "dataset=synthetic",

@@ -25,7 +25,7 @@ from drawzoo.schema.training import RunConfig
 from drawzoo.training.checkpoint import Checkpoint, read_checkpoint
 from drawzoo.training.log import check_tensorboard, read_log
 from drawzoo.training.loop import Trainer
-from drawzoo.training.options import write_options
+from drawzoo.training.run_options import write_options
 from drawzoo.training.validation import load_images
 
 __all__ = ["Options", "Precision", "Run", "train"]

@@ -111,7 +111,7 @@ def command(
 
     from drawzoo.cli.runs import Options, Run, train
     from drawzoo.training.checkpoint import check_same
-    from drawzoo.training.options import RunOptions, read_options
+    from drawzoo.training.run_options import RunOptions, read_options
 
     found = {run: _checkpoint(run, resume) for run in runs}
     begun = next((checkpoint.config for checkpoint in found.values() if checkpoint), None)
