@@ -233,6 +233,13 @@ class TestClash:
         assert registry().find("model", "draw-mnist").distribution == "drawzoo"
         assert list_models("toy-*") == ["toy-mnist"]
 
+    def test_a_bare_name_of_drawzoo_means_its_own(self, install):
+        install("zoo-one", GIVES_A_MODEL.replace("toy-mnist", "draw-mnist"))
+        assert registry().find("model", "draw-mnist").distribution == "drawzoo"
+        assert registry().find("model", "zoo-one:draw-mnist").distribution == "zoo-one"
+        (line,) = installed().registry.clashes()
+        assert "say zoo-one:draw-mnist" in line
+
     def test_disabling_one_ends_it(self, clash, monkeypatch):
         monkeypatch.setenv("DRAWZOO_DISABLE_PLUGINS", "zoo-one")
         assert registry().find("model", "toy-mnist").distribution == "zoo-two"

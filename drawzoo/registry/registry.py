@@ -20,6 +20,10 @@ KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
 """What can be registered; the hook of each is `register_<kind>s`."""
 
 
+OWN = "drawzoo"
+"""The distribution whose names nobody else can take over."""
+
+
 class Entry(NamedTuple):
     """One registered thing."""
 
@@ -145,9 +149,11 @@ class Registry:
     def find(self, kind: str, name: str) -> Entry:
         """The entry of that `name` or `distribution:name`.
 
+        A bare name that drawzoo itself gives means drawzoo's own, whatever else is installed.
+
         Raises:
             UnknownNameError: If there is none.
-            PluginError: If several plugins give the name.
+            PluginError: If several other plugins give the name.
         """
         distribution, colon, short = name.rpartition(":")
         same = self._entries[kind].get(short, [])
@@ -161,7 +167,10 @@ class Registry:
                 hint = "; no plugin that gives one is loaded (see: drawzoo plugins)"
             raise UnknownNameError(f"there is no {kind} {name!r}{hint}")
         if len(same) > 1:
-            raise PluginError(_clash(same))
+            own = [entry for entry in same if entry.distribution == OWN]
+            if len(own) != 1:
+                raise PluginError(_clash(same))
+            return own[0]
         return same[0]
 
 
@@ -173,6 +182,12 @@ def canonical(distribution: str) -> str:
 def _clash(same: list[Entry]) -> str:
     plugins = " and ".join(f"{entry.distribution} ({entry.plugin})" for entry in same)
     names = sorted({entry.qualified for entry in same})
+    if len(names) == len(same) and f"{OWN}:{same[0].name}" in names:
+        others = " or ".join(name for name in names if not name.startswith(f"{OWN}:"))
+        return (
+            f"{same[0].kind} {same[0].name!r} is given by two plugins, {plugins}; the bare name "
+            f"means drawzoo's own, so say {others} for the other"
+        )
     choice = f"say {' or '.join(names)}, or " if len(names) == len(same) else ""
     return (
         f"{same[0].kind} {same[0].name!r} is given by two plugins, {plugins}; "
