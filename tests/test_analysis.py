@@ -6,7 +6,7 @@ import pytest
 import torch
 from drawzoo_analysis import parameters
 from drawzoo_analysis.effects import step_effects, step_variants
-from drawzoo_analysis.filters import first_kernels
+from drawzoo_analysis.filters import first_filters
 from drawzoo_analysis.interpolation import METHODS, interpolate, linear, spherical
 from drawzoo_analysis.parameters import bounds_versus, parts
 from drawzoo_analysis.path import check_windows, path
@@ -131,21 +131,21 @@ class TestSteps:
         assert not removed.any() and not replaced.any()
 
 
-class TestKernels:
+class TestFilters:
     def test_those_of_the_first_convolution(self, double):
         model = double(encoder="conv", image=(3, 9, 14))
-        layer, weight = first_kernels(model)
+        layer, weight = first_filters(model)
         assert weight.shape == (3, 3, 3, 3) and not weight.requires_grad
         assert torch.equal(weight, model.state_dict()[f"{layer}.weight"])
 
     def test_whatever_the_encoder_calls_it(self, double):
         model = double()
         model.encoder.eyes = nn.ModuleDict({"left": nn.Sequential(nn.Tanh(), nn.Conv2d(1, 2, 5))})
-        assert first_kernels(model).layer == "encoder.eyes.left.1"
+        assert first_filters(model).layer == "encoder.eyes.left.1"
 
     def test_a_model_without(self, double):
-        with pytest.raises(ConfigError, match="tiny-mnist has no kernels.*lstm"):
-            first_kernels(double())
+        with pytest.raises(ConfigError, match="tiny-mnist has no filters.*lstm"):
+            first_filters(double())
 
 
 class TestParameters:

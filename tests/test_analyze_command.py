@@ -133,7 +133,7 @@ class TestInterpolate:
         assert code == 2 and err.count("\n") == 1
 
 
-class TestKernels:
+class TestFilters:
     def test_picture_and_numbers(self, run, make, tmp_path):
         names, out = [make(encoder="conv"), make(encoder="conv", latent=3)], tmp_path / "a.png"
         code, lines, _ = run("analyze", "kernels", *names, "--json", "--out", out)

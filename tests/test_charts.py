@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from drawzoo_analysis import sheets as figures
-from drawzoo_analysis.filters import Kernels
+from drawzoo_analysis.filters import Filters
 from drawzoo_analysis.parameters import Part
 from drawzoo_analysis.sheet import READ, WRITE, Sheet
 from matplotlib.figure import Figure
@@ -61,9 +61,9 @@ def test_parameters_have_axis_labels_and_legends_outside_the_charts(drawn):
     assert colours[0] == colours[1] and len(set(colours[0])) == 2
 
 
-def test_kernels_have_bars_as_tall_as_the_panels(drawn):
-    kernels = Kernels("encoder.0", torch.randn(16, 1, 5, 5))
-    figures.kernels_plot({"first": kernels, "second": Kernels("x", torch.randn(32, 1, 5, 5))})
+def test_filters_have_bars_as_tall_as_the_panels(drawn):
+    filters = Filters("encoder.0", torch.randn(16, 1, 5, 5))
+    figures.filters_plot({"first": filters, "second": Filters("x", torch.randn(32, 1, 5, 5))})
     (figure,) = drawn
     for panel in figure.axes:
         (bar,) = panel.child_axes

@@ -16,7 +16,7 @@ def gradient_reaches(output, source):
 
 
 @pytest.mark.parametrize("name", ["model1-mnist", "model3-mnist"])
-def test_first_kernels_are_those_of_the_presentation(name):
+def test_first_filters_are_those_of_the_presentation(name):
     assert build(model_config(name)).encoder.cnn[0].weight.shape == (32, 1, 5, 5)
 
 

@@ -100,11 +100,11 @@ class TestStep:
             alone = stepped(torch.zeros(gradient.shape), [gradient], blocks=number, lr=0.1)
             torch.testing.assert_close(parameter.detach(), alone)
 
-    def test_kernels_are_flattened(self):
-        kernels = random(6, 3, 2, 2)
-        step = stepped(torch.zeros(6, 3, 2, 2), [kernels], lr=0.1)
+    def test_filters_are_flattened(self):
+        filters = random(6, 3, 2, 2)
+        step = stepped(torch.zeros(6, 3, 2, 2), [filters], lr=0.1)
         torch.testing.assert_close(
-            step.flatten(1), stepped(torch.zeros(6, 12), [kernels.flatten(1)], lr=0.1)
+            step.flatten(1), stepped(torch.zeros(6, 12), [filters.flatten(1)], lr=0.1)
         )
 
     def test_decay_is_decoupled_from_the_gradient(self):

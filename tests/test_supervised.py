@@ -20,7 +20,7 @@ def some(batch=5):
     return torch.rand(batch, 1, 28, 28).round(), torch.randint(10, (batch,))
 
 
-def test_first_kernels_are_those_of_the_presentation():
+def test_first_filters_are_those_of_the_presentation():
     assert build(model_config("model2-mnist")).encoder.maps[0].weight.shape == (16, 1, 5, 5)
 
 

@@ -247,7 +247,7 @@ def interpolate(
 @out_option("kernels.png")
 @json_option
 def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
-    """Shows the kernels of the first convolution in the encoder of each MODEL.
+    """Shows the filters of the first convolution in the encoder of each MODEL.
 
     Red is positive and blue negative, on one scale for each model.
     """
@@ -256,12 +256,12 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
     check_writable(out)
     loaded = load_models(models)
 
-    from drawzoo_analysis.filters import first_kernels
-    from drawzoo_analysis.sheets import kernels_plot
+    from drawzoo_analysis.filters import first_filters
+    from drawzoo_analysis.sheets import filters_plot
 
-    found = {model: first_kernels(one) for model, one in loaded.items()}
-    write_atomic(out, kernels_plot(found))
-    click.echo(f"the first kernels of {', '.join(found)} in {out}", err=True)
+    found = {model: first_filters(one) for model, one in loaded.items()}
+    write_atomic(out, filters_plot(found))
+    click.echo(f"the first filters of {', '.join(found)} in {out}", err=True)
     if as_json:
         facts = {
             model: {
@@ -277,7 +277,7 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
     for model, (layer, weight) in found.items():
         outputs, inputs, height, width = weight.shape
         click.echo(
-            f"{model}: {layer}, {outputs} kernels of {inputs}×{height}×{width}, "
+            f"{model}: {layer}, {outputs} filters of {inputs}×{height}×{width}, "
             f"the largest weight {weight.abs().max():.3f}"
         )
 

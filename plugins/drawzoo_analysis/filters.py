@@ -1,4 +1,4 @@
-"""The kernels through which an encoder first sees an image."""
+"""The filters through which an encoder first sees an image."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from drawzoo import ConfigError, Draw
 
-__all__ = ["Kernels", "first_kernels"]
+__all__ = ["Filters", "first_filters"]
 
 
-class Kernels(NamedTuple):
-    """The kernels of one convolution."""
+class Filters(NamedTuple):
+    """The filters of one convolution."""
 
     layer: str
     """The name of the convolution in the model."""
@@ -20,16 +20,16 @@ class Kernels(NamedTuple):
     """[outputs, inputs, height, width]."""
 
 
-def first_kernels(model: Draw) -> Kernels:
-    """The kernels of the encoder's first convolution, whatever the encoder is.
+def first_filters(model: Draw) -> Filters:
+    """The filters of the encoder's first convolution, whatever the encoder is.
 
     Raises:
         ConfigError: If it has none.
     """
     for name, module in model.encoder.named_modules(prefix="encoder"):
         if isinstance(module, nn.Conv2d):
-            return Kernels(name, module.weight.detach())
+            return Filters(name, module.weight.detach())
     raise ConfigError(
-        f"{model.config.name} has no kernels: there is no convolution in its encoder, "
+        f"{model.config.name} has no filters: there is no convolution in its encoder, "
         f"{model.config.encoder.name}"
     )

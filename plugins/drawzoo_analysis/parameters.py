@@ -38,7 +38,7 @@ class Part(NamedTuple):
     rms: float
     """The root mean square of a parameter, which can be compared between parts."""
     spectra: dict[str, Tensor]
-    """The singular values of each weight matrix, the largest first; kernels are flattened."""
+    """The singular values of each weight matrix, the largest first; filters are flattened."""
 
 
 class Versus(NamedTuple):

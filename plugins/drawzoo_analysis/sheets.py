@@ -14,7 +14,7 @@ from torch import Tensor
 from drawzoo import Drawing
 from drawzoo.commands import DPI, columns, finish
 from drawzoo_analysis.effects import StepEffects
-from drawzoo_analysis.filters import Kernels
+from drawzoo_analysis.filters import Filters
 from drawzoo_analysis.parameters import Part, Versus
 from drawzoo_analysis.path import path
 from drawzoo_analysis.reconstruction import Reconstruction
@@ -23,7 +23,7 @@ from drawzoo_analysis.sheet import READ, WRITE, Array, Sheet
 __all__ = [
     "attention_sheet",
     "interpolation_sheet",
-    "kernels_plot",
+    "filters_plot",
     "parameters_plot",
     "reconstruction_sheet",
     "steps_sheet",
@@ -212,23 +212,23 @@ def attention_sheet(
     return finish(sheet.figure)
 
 
-def kernels_plot(found: dict[str, Kernels]) -> bytes:
-    """The kernels of each model, the strongest first, on one scale, symmetric about 0."""
+def filters_plot(found: dict[str, Filters]) -> bytes:
+    """The filters of each model, the strongest first, on one scale, symmetric about 0."""
     blocks = [
-        (name, kernels, channel)
-        for name, kernels in found.items()
-        for channel in range(kernels.weight.shape[1])
+        (name, filters, channel)
+        for name, filters in found.items()
+        for channel in range(filters.weight.shape[1])
     ]
-    down = max(-(-len(kernels.weight) // _across(kernels)) for kernels in found.values())
+    down = max(-(-len(filters.weight) // _across(filters)) for filters in found.values())
     size = (5.2 * len(blocks), 1.2 + 0.6 * down)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    for axes, (name, kernels, channel) in zip(
+    for axes, (name, filters, channel) in zip(
         figure.subplots(1, len(blocks), squeeze=False)[0], blocks, strict=True
     ):
-        outputs, inputs, height, width = kernels.weight.shape
-        limit = max(kernels.weight.abs().max().item(), 1e-12)
+        outputs, inputs, height, width = filters.weight.shape
+        limit = max(filters.weight.abs().max().item(), 1e-12)
         shown = axes.imshow(
-            _tiles(kernels, channel),
+            _tiles(filters, channel),
             cmap="RdBu_r",
             vmin=-limit,
             vmax=limit,
@@ -236,7 +236,7 @@ def kernels_plot(found: dict[str, Kernels]) -> bytes:
         )
         axes.set(xticks=[], yticks=[], facecolor="0.8")
         of = "" if inputs == 1 else f"\ninput channel {channel + 1}"
-        title = f"{name}\n{kernels.layer}: {outputs} kernels {height}×{width}{of}"
+        title = f"{name}\n{filters.layer}: {outputs} filters {height}×{width}{of}"
         axes.set_title(f"{title}, the strongest first", fontsize=10, parse_math=False)
         # Beside the panel, and as tall, whatever the panel's shape.
         beside = axes.inset_axes((1.03, 0, 0.04, 1))
@@ -247,21 +247,21 @@ def kernels_plot(found: dict[str, Kernels]) -> bytes:
     return finish(figure, chart=True)
 
 
-def _across(kernels: Kernels) -> int:
-    outputs = len(kernels.weight)
+def _across(filters: Filters) -> int:
+    outputs = len(filters.weight)
     return columns(outputs) if outputs % 8 else 8
 
 
-def _tiles(kernels: Kernels, channel: int) -> Array:
-    """The kernels of one input channel side by side, with NaN between."""
-    outputs, _, height, width = kernels.weight.shape
-    across = _across(kernels)
+def _tiles(filters: Filters, channel: int) -> Array:
+    """The filters of one input channel side by side, with NaN between."""
+    outputs, _, height, width = filters.weight.shape
+    across = _across(filters)
     tiles = np.full((-(-outputs // across) * (height + 1) - 1, across * (width + 1) - 1), np.nan)
-    order = kernels.weight.flatten(1).norm(dim=1).argsort(descending=True)
-    for index, kernel in enumerate(kernels.weight[order, channel].numpy()):
+    order = filters.weight.flatten(1).norm(dim=1).argsort(descending=True)
+    for index, one in enumerate(filters.weight[order, channel].numpy()):
         row, column = divmod(index, across)
         y, x = row * (height + 1), column * (width + 1)
-        tiles[y : y + height, x : x + width] = kernel
+        tiles[y : y + height, x : x + width] = one
     return tiles
 
 

@@ -14,8 +14,8 @@ from torch import nn
 __all__ = ["ConvFeatures", "ConvMaps", "DeconvImage"]
 
 
-def _kernel(height: int, width: int) -> int:
-    """5 × 5 as in the presentation; 3 × 3 on maps that a 5 × 5 kernel would mostly see past."""
+def _side(height: int, width: int) -> int:
+    """5 × 5 as in the presentation; 3 × 3 on maps that a 5 × 5 filter would mostly see past."""
     return 5 if min(height, width) >= 14 else 3
 
 
@@ -40,8 +40,8 @@ class ConvMaps(nn.Sequential):
         layers: list[nn.Module] = []
         inputs, height, width = image
         for outputs in channels:
-            kernel = _kernel(height, width)
-            layers += [nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
+            side = _side(height, width)
+            layers += [nn.Conv2d(inputs, outputs, side, stride=2, padding=side // 2), nn.ReLU()]
             inputs, height, width = outputs, (height + 1) // 2, (width + 1) // 2
         super().__init__(*layers)
         self.shape = (inputs, height, width)
@@ -98,13 +98,13 @@ class DeconvImage(nn.Sequential):
         for inputs, outputs, (height, width) in zip(
             channels, (*channels[1:], image[0]), sizes[1:], strict=True
         ):
-            kernel = _kernel(height, width)
+            side = _side(height, width)
             transposed = nn.ConvTranspose2d(
                 inputs,
                 outputs,
-                kernel,
+                side,
                 stride=2,
-                padding=kernel // 2,
+                padding=side // 2,
                 output_padding=((height + 1) % 2, (width + 1) % 2),
             )
             layers += [transposed, nn.ReLU()]

@@ -6,7 +6,7 @@
 #include "vectors.h"
 
 /* N times the longer side of an image, at most, the side rounded up to whole vectors.
- * `kernels.attention` keeps what is larger away, and images of less than a vector's width. */
+ * `ops.filterbank` keeps what is larger away, and images of less than a vector's width. */
 #define ROOM 1024
 
 /* A window of each image, N filters along each side: columns of numbers, each with the distance

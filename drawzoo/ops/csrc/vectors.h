@@ -1,6 +1,6 @@
 /* What the kernels share: vectors of numbers, and functions of them.
  *
- * `drawzoo.kernels` says which tensor operations the kernels stand for, and calls them. Plain C,
+ * `drawzoo.ops` says which tensor operations the kernels stand for, and calls them. Plain C,
  * float32, row-major; nothing is allocated; the images of a batch are shared out among `threads`.
  */
 
