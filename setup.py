@@ -1,7 +1,7 @@
 """Which packages the wheel holds, and its library in C; everything else is in pyproject.toml.
 
-The finder looks in `.` and `plugins`. It cannot be told in pyproject.toml that `model_cards/`
-and the example plugin, which are no packages, go into the wheel below `drawzoo/`.
+The finder looks in `.` and `plugins`. It cannot be told in pyproject.toml that `model_cards/`,
+which is no package, goes into the wheel below `drawzoo/`.
 """
 
 import platform
@@ -43,19 +43,17 @@ if libraries and platform.machine() == "x86_64":
 
 setup(
     ext_modules=libraries,
-    packages=[*core, *plugins, "drawzoo.model_cards", "drawzoo.example"],
+    packages=[*core, *plugins, "drawzoo.model_cards"],
     package_dir={
         "drawzoo": "drawzoo",
         "drawzoo.model_cards": "model_cards",
-        "drawzoo.example": "examples/drawzoo-gru",
         **{name: f"plugins/{name.replace('.', '/')}" for name in plugins},
     },
     package_data={
         "drawzoo": [
             *("py.typed", "manifest.json", "data/*.safetensors"),
-            "evaluation/digits/digits.*",
+            *("evaluation/digits/digits.*", "templates/*/*.in"),
         ],
         "drawzoo.model_cards": ["*/*"],
-        "drawzoo.example": ["pyproject.toml"],
     },
 )

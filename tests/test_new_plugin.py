@@ -1,54 +1,126 @@
-"""`drawzoo new-plugin`: what it makes works as it is, under any name."""
+"""`drawzoo new-plugin`: what it makes works as it is, of every kind and under any name."""
 
+import importlib
+import os
 import subprocess
 import sys
 import tomllib
+import venv
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from drawzoo.cli.new_plugin import command
+from drawzoo.cli.new_plugin import KINDS, LICENCES, command
 from drawzoo.errors import ConfigError, OutputError
-from drawzoo.registry.registry import Registrar
+from drawzoo.registry.loader import Plugins
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "drawzoo-gru"
+MODELS = dict.fromkeys(KINDS[:6], "{}-mnist") | {"model": "{}-mnist", "dataset": "draw-{}"}
 
 
-def make(name, to):
-    return CliRunner().invoke(command, [name, "--to", str(to)], catch_exceptions=False)
+def make(name, to, *options):
+    arguments = [name, "--to", str(to), *options]
+    return CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
-@pytest.mark.parametrize("name, encoder", [("wavelet", "Wavelet"), ("two-way-3", "TwoWay3")])
-def test_the_new_plugin_works(tmp_path, monkeypatch, name, encoder):
-    folder = tmp_path / f"drawzoo-{name}"
-    result = make(name, tmp_path)
+@pytest.fixture
+def imported(monkeypatch):
+    """Imports a module of a folder, which is forgotten after the test."""
+    before = set(sys.modules)
+
+    def get(folder, module):
+        monkeypatch.syspath_prepend(folder)
+        return importlib.import_module(module)
+
+    yield get
+    for module in set(sys.modules) - before:
+        if "drawzoo_two" in module:
+            del sys.modules[module]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_what_it_says_and_passes_its_test(tmp_path, imported, kind):
+    folder = tmp_path / "drawzoo-two-way-3"
+    result = make("two-way-3", tmp_path, "--kind", kind)
     assert result.stdout.strip() == str(folder)
     project = tomllib.loads((folder / "pyproject.toml").read_text())
-    assert project["project"]["name"] == f"drawzoo-{name}"
+    assert project["project"]["name"] == "drawzoo-two-way-3"
     (module,) = project["project"]["entry-points"]["drawzoo"].values()
-    assert sorted(p.name for p in folder.glob("drawzoo_*.py")) == sorted(
-        f"{m}.py" for m in project["tool"]["setuptools"]["py-modules"]
+    assert sorted(path.name for path in folder.glob("drawzoo_*.py")) == sorted(
+        f"{name}.py" for name in project["tool"]["setuptools"]["py-modules"]
     )
-    assert not any("gru" in path.name for path in folder.iterdir())
+    plugins = Plugins(strict=True)
+    gives = plugins.add(imported(folder, module), "drawzoo-two-way-3", "two_way_3")
+    model = MODELS.get(kind, "").format("two-way-3")
+    names = {kind: ["two-way-3"]} if kind != "model" else {}
+    assert gives == names | ({"model": [model]} if model else {})
+    for entries in (plugins.registry.entries(one) for one in gives if one != "command"):
+        for entry in entries:
+            target = entry.load()
+            assert entry.kind != "model" or target.name == model
+    tests = imported(folder, f"test_{module}")
+    assert callable(tests.test_plugin)  # It wants an installed one: see below.
+    getattr(tests, f"test_{kind}")()
 
-    monkeypatch.syspath_prepend(folder)
-    plugin = __import__(module)
-    registrars = {kind: Registrar(kind, f"drawzoo-{name}", name) for kind in ("encoder", "model")}
-    plugin.register_encoders(registrars["encoder"])
-    plugin.register_models(registrars["model"])
-    assert registrars["encoder"].entries[0].load().__name__ == f"{encoder}Encoder"
-    config = registrars["model"].entries[0].load()
-    assert config.encoder.name == registrars["encoder"].entries[0].name == name
-    assert registrars["model"].entries[0].name == config.name == f"{name}-mnist"
-    for loaded in [m for m in sys.modules if m.startswith(module)]:
-        del sys.modules[loaded]
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_kind_is_installed_tested_used_and_removed(tmp_path):
+    """In an environment beside drawzoo, whose packages it sees and does not change."""
+    site = tmp_path / "site"
+    venv.create(site, system_site_packages=True, with_pip=False)
+    python = site / ("Scripts" if os.name == "nt" else "bin") / "python"
+    # The packages of the environment that runs the tests, which may be no system's.
+    seen = next(path for path in map(Path, sys.path) if path.name == "site-packages")
+    (inside,) = site.rglob("site-packages")
+    (inside / "outer.pth").write_text(f"import site; site.addsitedir({str(seen)!r})\n")
+
+    def call(*arguments):
+        done = subprocess.run(
+            [python, "-m", *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    small = ("--set", "dataset=synthetic", "--set", "batch_size=32", "--max-steps", "3")
+    for kind in KINDS:
+        name = f"tried-{kind}"
+        make(name, tmp_path, "--kind", kind)
+        folder, run = tmp_path / f"drawzoo-{name}", tmp_path / f"run-{kind}"
+        call("pip", "install", "-q", "--no-index", "--no-build-isolation", "--no-deps", folder)
+        call("pytest", "-q", "-p", "no:cacheprovider", folder)
+        call("drawzoo", "plugins", "--check", f"drawzoo-{name}")
+        if kind == "dataset":
+            call("drawzoo", "train", f"draw-{name}", "--max-steps", 3, "--out", run)
+        elif kind == "optimizer":
+            call(
+                "drawzoo", "train", "draw-mnist", *small, "--set", f"optimizer={name}", "--out", run
+            )
+        elif kind in MODELS:
+            call("drawzoo", "train", f"{name}-mnist", *small, "--out", run)
+        elif kind == "command":
+            assert "likelihood" in call("drawzoo", name, "draw-mnist")
+        if run.exists():
+            call("drawzoo", "sample", f"local-dir:{run}", "--num", 4, "--out", run / "s.png")
+        call("pip", "uninstall", "-q", "-y", f"drawzoo-{name}")
+        assert name not in call("drawzoo", "plugins", "--json")
 
 
-def test_its_test_passes(tmp_path):
-    make("ripple", tmp_path)
-    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
-    done = subprocess.run(
-        pytest_, cwd=tmp_path / "drawzoo-ripple", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+@pytest.mark.parametrize("licence", LICENCES)
+def test_licence(tmp_path, licence):
+    make("wavelet", tmp_path, "--license", licence)
+    folder = tmp_path / "drawzoo-wavelet"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project.get("license", "none") == licence
+    assert (folder / "LICENSE").exists() is (licence != "none")
+
+
+def test_the_tutorials_plugin_is_what_is_made(tmp_path):
+    make("gru", tmp_path)
+    for file in EXAMPLE.glob("*.py"):
+        made = (tmp_path / "drawzoo-gru" / file.name).read_text()
+        assert made.replace("GruEncoder", "GRUEncoder") == file.read_text()
 
 
 @pytest.mark.parametrize("name", ["", "Wavelet", "../x", "a b", "3d", "drawzoo-x", "é"])
@@ -68,10 +140,26 @@ def test_nothing_is_overwritten(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", ["lstm", "model1", "conv", "taken"])
-def test_a_name_in_use_is_refused(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        ("encoder", "lstm"),
+        ("encoder", "model1"),
+        ("encoder", "conv"),
+        ("encoder", "taken"),
+        ("reader", "whole"),
+        ("dataset", "synthetic"),
+        ("dataset", "mnist"),
+        ("model", "model3"),
+        ("protocol", "iwae"),
+        ("optimizer", "muon"),
+        ("command", "train"),
+        ("command", "encode"),
+    ],
+)
+def test_a_name_in_use_is_refused(tmp_path, monkeypatch, kind, name):
     (tmp_path / "drawzoo_taken.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match="in use"):
-        make(name, tmp_path)
+        make(name, tmp_path, "--kind", kind)
     assert not (tmp_path / f"drawzoo-{name}").exists()
