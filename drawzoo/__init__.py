@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Sizes,
         Writer,
     )
+    from drawzoo.engine.counter import Counter
     from drawzoo.engine.draw import Draw
     from drawzoo.engine.drawing import Bound, Codes, Drawing
     from drawzoo.engine.latent import Gaussian, Latent
@@ -64,6 +65,7 @@ __all__ = [
     "ComponentConfig",
     "Config",
     "ConfigError",
+    "Counter",
     "DataError",
     "Dataset",
     "Decoder",
@@ -117,6 +119,7 @@ _LAZY = {
     "Bound": "engine.drawing",
     "Codes": "engine.drawing",
     "Component": "engine.components",
+    "Counter": "engine.counter",
     "Dataset": "data.dataset",
     "Decoder": "engine.components",
     "DecoderState": "engine.components",

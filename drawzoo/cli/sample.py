@@ -42,6 +42,18 @@ SHOWN = 16
 )
 @click.option("--gif", type=OutputFile(".gif"), help="The drawings, step by step (GIF).")
 @click.option("--show/--no-show", default=None, help="Picture in the terminal. [if it is one]")
+@click.option(
+    "--rng",
+    type=click.Choice(["torch", "counter"]),
+    default="torch",
+    show_default=True,
+    help="Where noise comes from: torch, or a counter, as in the page of drawzoo site.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 10),
+    help="What the noise of --rng counter is multiplied by. [1]",
+)
 @click.option("--compile", is_flag=True, help="Compile the decoder; on two cores not faster.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 def command(
@@ -53,6 +65,8 @@ def command(
     format: Format,
     gif: Path | None,
     show: bool | None,
+    rng: str,
+    temperature: float | None,
     compile: bool,
     device: str,
 ) -> None:
@@ -75,9 +89,13 @@ def command(
     from drawzoo.disk.atomic import check_writable, write_atomic
     from drawzoo.store.validate import read_config
 
+    if temperature is not None and rng != "counter":
+        raise click.UsageError("--temperature is for the noise of --rng counter; say that too")
     if out.is_dir() or not (out.suffix or out.exists()):
         if gif or show:
             raise click.UsageError(f"{out} is a folder for shards, which have no --gif or --show")
+        if rng != "torch":
+            raise click.UsageError(f"{out} is a folder for shards, whose noise is torch's alone")
         _shards(model, out, num, steps, seed, format, compile, device)
         return
     if num > MAX_NUM:
@@ -97,6 +115,7 @@ def command(
 
     from drawzoo.cli.options import check_device
     from drawzoo.cli.progress import progress
+    from drawzoo.engine.counter import Counter, Randomness
     from drawzoo.render.grid import grid, png, roomy_scale
     from drawzoo.store.weights import read_model
 
@@ -107,14 +126,20 @@ def command(
 
         compile_sampling(loaded)
     generator = torch.Generator().manual_seed(seed)
+
+    def source(first: int) -> Randomness:
+        if rng == "counter":
+            return Counter(seed, 1.0 if temperature is None else temperature, first=first)
+        return generator
+
     groups = []
     for start in progress(range(0, num, GROUP_NUM), what=model):
         with warnings.catch_warnings():
             if start:
                 # What there is to say of the number of steps has been said.
                 warnings.simplefilter("ignore")
-            some = loaded.sample(min(GROUP_NUM, num - start), steps=steps, generator=generator)
-        groups.append(some.cpu())
+            count = min(GROUP_NUM, num - start)
+            groups.append(loaded.sample(count, steps=steps, generator=source(start)).cpu())
     images = torch.cat(groups)
     if gif:
         from drawzoo.render.animation import gif as animate
@@ -122,9 +147,8 @@ def command(
         # The first images of the same seed are the same drawings.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            drawing = loaded.draw(
-                min(num, GIF_NUM), steps=steps, generator=torch.Generator().manual_seed(seed)
-            )
+            generator.manual_seed(seed)
+            drawing = loaded.draw(min(num, GIF_NUM), steps=steps, generator=source(0))
     write_atomic(out, png(grid(images, roomy_scale(images))))
     if show if show is not None else sys.stdout.isatty():
         from rich.console import Console

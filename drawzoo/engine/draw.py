@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from drawzoo.engine.components import Decoder, Encoder, Reader, Writer
+from drawzoo.engine.counter import Randomness
 from drawzoo.engine.drawing import Bound, State, Step, Terms
 from drawzoo.engine.latent import Latent, kl_of_steps
 from drawzoo.engine.likelihood import Likelihood
@@ -128,7 +129,7 @@ class Draw(Sampling):
         x: Tensor,
         labels: Tensor | None = None,
         *,
-        generator: torch.Generator | None = None,
+        generator: Randomness | None = None,
     ) -> Tensor:
         """What training minimises, in nats an image: the mean bound, eq. 12, to `.backward()`.
 
@@ -143,7 +144,7 @@ class Draw(Sampling):
         return (loss if terms.auxiliary is None else loss + terms.auxiliary).mean()
 
     @torch.no_grad()
-    def bound(self, x: Tensor, *, generator: torch.Generator | None = None) -> Bound:
+    def bound(self, x: Tensor, *, generator: Randomness | None = None) -> Bound:
         """The negative log-likelihood bound, eq. 12, from one sample of the latent codes.
 
         Arguments:

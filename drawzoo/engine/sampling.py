@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from drawzoo.engine.components import Decoder, Encoder, Reader, Window, Writer
+from drawzoo.engine.counter import Counter, Randomness
 from drawzoo.engine.drawing import Codes, Drawing, State, Step, join
 from drawzoo.engine.latent import Latent, kl_of_steps
 from drawzoo.engine.likelihood import Likelihood
@@ -93,12 +94,14 @@ class Sampling(nn.Module):
         """See `Draw`."""
         raise NotImplementedError
 
-    def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
+    def noise(self, batch: int, steps: int, generator: Randomness | None = None) -> Tensor:
         """Fresh standard normal noise for every step, [T, B, Z], or of the codes' shape.
 
         It is drawn step by step, so that fewer steps use the beginning of the same noise.
         """
         like, shape = self.initial_canvas, (batch, *self.latent.shape)
+        if isinstance(generator, Counter):
+            return generator.noise(range(batch), steps, self.latent.shape).to(like)
         device = like.device if generator is None else generator.device
         draws = [
             torch.randn(shape, generator=generator, device=device, dtype=like.dtype)
@@ -109,7 +112,7 @@ class Sampling(nn.Module):
     # From the prior
 
     def sample(
-        self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
+        self, num: int, *, steps: int | None = None, generator: Randomness | None = None
     ) -> Tensor:
         """Draws `num` new images from the prior, section 2.3 of the paper.
 
@@ -137,7 +140,7 @@ class Sampling(nn.Module):
 
     @torch.no_grad()
     def draw(
-        self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
+        self, num: int, *, steps: int | None = None, generator: Randomness | None = None
     ) -> Drawing:
         """As `sample`, with all canvases and windows on the way."""
         steps = self._checked_steps(num, steps, stacklevel=4)  # `no_grad` is in between
@@ -146,7 +149,7 @@ class Sampling(nn.Module):
 
     @torch.no_grad()
     def prior(
-        self, num: int, *, steps: int | None = None, generator: torch.Generator | None = None
+        self, num: int, *, steps: int | None = None, generator: Randomness | None = None
     ) -> Tensor:
         """The latent codes [T, num, Z] that `draw` would draw with the same arguments."""
         steps = self._checked_steps(num, steps, stacklevel=4)
@@ -207,7 +210,7 @@ class Sampling(nn.Module):
     # From images
 
     @torch.no_grad()
-    def encode(self, x: Tensor, *, generator: torch.Generator | None = None) -> Codes:
+    def encode(self, x: Tensor, *, generator: Randomness | None = None) -> Codes:
         """The latent codes of images, those through which `reconstruct` draws them again.
 
         Arguments:
@@ -229,7 +232,7 @@ class Sampling(nn.Module):
         return codes
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor, *, generator: torch.Generator | None = None) -> Drawing:
+    def reconstruct(self, x: Tensor, *, generator: Randomness | None = None) -> Drawing:
         """Draws each image of x [B, C, H, W] again, through the codes inferred from it."""
         steps = self._inferred(x, generator)
         return self._drawing(
@@ -254,7 +257,7 @@ class Sampling(nn.Module):
         self.check_finite(logits)
         return logits
 
-    def _inferred(self, x: Tensor, generator: torch.Generator | None) -> list[Step]:
+    def _inferred(self, x: Tensor, generator: Randomness | None) -> list[Step]:
         x = self.checked(x)
         noise = self.noise(len(x), self.steps, generator)
         return list(self.inference(x, self.encoder.prepare(x), noise))
@@ -279,9 +282,13 @@ class Sampling(nn.Module):
             canvas = canvas + patch  # eq. 15
             yield z, canvas, window
 
-    def _chunks(self, num: int, steps: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    def _chunks(self, num: int, steps: int, generator: Randomness | None) -> Iterator[Tensor]:
         """The noise [T, b, Z] of drawings, in chunks of images."""
         for first in range(0, num, CHUNK):
+            if isinstance(generator, Counter):
+                images = range(first, min(first + CHUNK, num))
+                yield generator.noise(images, steps, self.latent.shape).to(self.initial_canvas)
+                continue
             # Each chunk has a generator of its own, so that the number of steps drawn by one
             # does not move the others.
             device = torch.device("cpu") if generator is None else generator.device

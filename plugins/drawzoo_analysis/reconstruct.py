@@ -19,6 +19,13 @@ MAX_IMAGES = 100
 @source_options
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
+    "--rng",
+    type=click.Choice(["torch", "counter"]),
+    default="torch",
+    show_default=True,
+    help="Where noise comes from: torch, or a counter, as in the page of drawzoo site.",
+)
+@click.option(
     "--out",
     type=OutputFile(".png"),
     default=Path("reconstruction.png"),
@@ -35,6 +42,7 @@ def command(
     data: Path | None,
     transform: str | None,
     seed: int,
+    rng: str,
     out: Path,
     gif: Path | None,
     as_json: bool,
@@ -79,7 +87,7 @@ def command(
 
     chosen, names = source.choose(loaded, images)
     results = reconstructions(
-        loaded, chosen, seed=seed, progress=functools.partial(progress, what=model)
+        loaded, chosen, seed=seed, rng=rng, progress=functools.partial(progress, what=model)
     )
     write_atomic(out, reconstruction_sheet(results, names, model))
     click.echo(f"{counted(len(results), 'image')}, step by step, in {out}", err=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from drawzoo import Bound, Codes, Draw, Drawing, Images
+from drawzoo import Bound, Codes, Counter, Draw, Drawing, Images
 
 __all__ = ["Reconstruction", "reconstructions"]
 
@@ -28,24 +28,30 @@ def reconstructions(
     images: Images,
     *,
     seed: int = 0,
+    rng: str = "torch",
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> list[Reconstruction]:
     """Every image with its drawing, codes and bound.
 
     Each is computed by itself, with a generator of its own: to the bit, it does not depend on
-    what else is looked at.
+    what else is looked at. With the rng `counter` the noise is that of the page that `drawzoo site`
+    writes; binarisation takes torch's.
     """
     results = []
     for index in progress(range(len(images.pixels))):
         generator = torch.Generator().manual_seed(seed)
         x = images.batch(torch.tensor([index]), generator)
+
+        def source(state: torch.Generator = generator) -> torch.Generator | Counter:
+            # The same noise each time.
+            return Counter(seed) if rng == "counter" else state.clone_state()
+
         results.append(
             Reconstruction(
                 x,
-                # The same noise each time.
-                model.reconstruct(x, generator=generator.clone_state()),
-                model.encode(x, generator=generator.clone_state()),
-                model.bound(x, generator=generator.clone_state()),
+                model.reconstruct(x, generator=source()),
+                model.encode(x, generator=source()),
+                model.bound(x, generator=source()),
             )
         )
     return results
