@@ -55,5 +55,6 @@ setup(
             *("evaluation/digits/digits.*", "templates/*/*.in"),
         ],
         "drawzoo.model_cards": ["*/*"],
+        "drawzoo_site": ["static/*", "static/engine/*"],
     },
 )

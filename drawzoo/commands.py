@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.grid import columns, grid, png, roomy_scale
     from drawzoo.render.plots import DPI, finish
+    from drawzoo.render.terminal import show as show_picture
     from drawzoo.schema.base import decode, override, to_dict
     from drawzoo.schema.figures import facts, find, plus_minus
     from drawzoo.schema.manifest import manifest
@@ -98,6 +99,7 @@ __all__ = [
     "registry",
     "roomy_scale",
     "seeded",
+    "show_picture",
     "to_dict",
     "write_atomic",
 ]
@@ -149,6 +151,7 @@ _LAZY = {
     "registry": "registry.loader:registry",
     "roomy_scale": "render.grid:roomy_scale",
     "seeded": "engine.randomness:seeded",
+    "show_picture": "render.terminal:show",
     "to_dict": "schema.base:to_dict",
     "write_atomic": "disk.atomic:write_atomic",
     "ops": "ops:",

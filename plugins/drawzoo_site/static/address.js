@@ -1,0 +1,43 @@
+/** The state of the page in its address, so that a link is a drawing. */
+
+const MAX_SEED = Number.MAX_SAFE_INTEGER;
+
+/** Binary pixels as hexadecimal digits, four a digit. */
+const pack = (pixels) => Array.from({ length: Math.ceil(pixels.length / 4) }, (_, at) =>
+  [0, 1, 2, 3].reduce((digit, bit) => digit * 2 + (pixels[4 * at + bit] ?? 0), 0).toString(16)).join("");
+
+const unpack = (digits) => Float64Array.from([...digits].flatMap((digit) => {
+  const value = parseInt(digit, 16);
+  return [8, 4, 2, 1].map((bit) => (value & bit ? 1 : 0));
+}));
+
+const whole = (text, most, otherwise) => {
+  const value = Number(text);
+  return text !== null && text !== "" && Number.isInteger(value) && value >= 0 && value <= most ? value : otherwise;
+};
+
+export function read(hash, names) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const name = (key, otherwise) => (names.includes(given.get(key)) ? given.get(key) : otherwise);
+  const warmth = Number(given.get("temperature") ?? 1), drawn = given.get("x") ?? "";
+  return {
+    mode: given.get("mode") === "own" ? "own" : "sample",
+    model: name("model", names[0]),
+    other: name("other", ""),
+    seed: whole(given.get("seed"), MAX_SEED, null),
+    index: whole(given.get("index"), 15, 0),
+    temperature: warmth >= 0 && warmth <= 1.5 ? warmth : 1,
+    t: whole(given.get("t"), 4096, null),
+    x: /^[0-9a-f]{1,65536}$/.test(drawn) ? unpack(drawn) : null,
+  };
+}
+
+export function text({ mode, model, other, seed, index, temperature, x }, t) {
+  const parts = new URLSearchParams({ mode, model, seed });
+  if (other) parts.set("other", other);
+  if (mode === "sample" && index) parts.set("index", index);
+  if (mode === "sample" && temperature !== 1) parts.set("temperature", temperature);
+  if (mode === "own" && x) parts.set("x", pack(x));
+  if (t !== null) parts.set("t", t);
+  return `#${parts}`;
+}

@@ -1,0 +1,411 @@
+/** The page: what is chosen, what is drawn, and how it is shown. Text of models is never markup. */
+import * as address from "./address.js";
+import { Draw } from "./engine/draw.js";
+import { ModelError } from "./engine/errors.js";
+import { Pad } from "./pad.js";
+import { bars, between, frame, gif, paint } from "./pictures.js";
+
+const $ = (id) => document.getElementById(id);
+/** Milliseconds of a step, and of a drawing at most. */
+const PACE = 420, WHOLE = 5000;
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+let entries = [], state = null, panels = [], position = 0, playing = false, before = 0;
+const models = new Map();
+
+/** A model by its name on the page, fetched when first asked for. */
+function model(name) {
+  if (!models.has(name)) {
+    const get = async (file) => {
+      const answer = await fetch(`models/${name}/${file}`);
+      if (!answer.ok) throw new ModelError(`${name}: ${file} is not there (${answer.status})`);
+      return answer;
+    };
+    models.set(name, (async () => {
+      const [config, weights] = await Promise.all([get("config.json"), get("model.safetensors")]);
+      return new Draw(await config.text(), await weights.arrayBuffer());
+    })());
+  }
+  return models.get(name);
+}
+
+const line = (error) => (error instanceof ModelError ? error.message
+  : new ModelError(`the model cannot be read (${error.message}); get it again`).message);
+
+/** One model's pictures: what it drew, or what is wrong with it. */
+class Panel {
+  constructor(name) {
+    this.name = name;
+    this.element = $("panel").content.firstElementChild.cloneNode(true);
+    this.find = (selector) => this.element.querySelector(selector);
+    this.find("h2").textContent = name;
+    $("panels").append(this.element);
+  }
+
+  async draw() {
+    this.steps = null;
+    try {
+      this.model = await model(this.name);
+      const { seed, index, temperature, mode } = state, size = this.model.image.reduce((a, b) => a * b);
+      if (mode === "sample") this.steps = this.model.sample({ seed, index, temperature });
+      else if (state.x && state.x.length < size) throw new ModelError("the drawing has fewer pixels than the model's images");
+      else if (state.x) this.steps = this.model.encode(state.x.subarray(0, size), { seed });
+      this.say(null);
+    } catch (error) {
+      this.say(line(error));
+    }
+  }
+
+  say(problem) {
+    this.find(".problem").hidden = problem === null;
+    this.find(".problem").textContent = problem ?? "";
+    this.find(".pictures").hidden = problem !== null;
+  }
+
+  /** The picture at a moment between 0 and T. */
+  show(moment) {
+    const own = state.mode === "own", { steps, model } = this;
+    // There before anything is drawn, so that nothing moves under the hand that draws.
+    this.find(".small").hidden = this.find(".measures").hidden = !own;
+    if (!model || this.find(".pictures").hidden) return;
+    const [canvas, seen, error] = ["canvas", "seen", "error"].map((name) => this.find(`.${name}`));
+    const empty = model.likelihood.mean(model.initialCanvas), width = model.image[2];
+    if (!steps) {
+      paint(canvas, empty, model.image);
+      canvas.setAttribute("aria-label", "An empty canvas: nothing is drawn yet");
+      for (const picture of [seen, error]) {
+        paint(picture, empty.map(() => 0), model.image);
+        picture.setAttribute("aria-label", "Nothing yet");
+      }
+      bars(this.find(".bars"), Array(model.steps).fill(0), 0);
+      this.find(".bound").textContent = "–";
+      return;
+    }
+    const at = Math.min(moment, steps.length), done = Math.floor(at), part = at - done;
+    const from = done ? steps[done - 1].image : empty, to = part ? steps[done].image : from;
+    paint(canvas, from.map((value, k) => value + (to[k] - value) * part), model.image);
+    const path = (kind) => {
+      const windows = steps.slice(0, done).map((step) => step[kind]).filter(Boolean);
+      const next = part ? steps[done][kind] : null;
+      if (next) windows.push(done ? between(steps[done - 1][kind], next, part) : next);
+      return windows;
+    };
+    frame(canvas, path("write"), width, "write");
+    const label = `${this.name}, step ${done} of ${steps.length}`;
+    canvas.setAttribute("aria-label", `The canvas of ${label}`);
+    if (!own) return;
+    paint(seen, state.x, model.image);
+    frame(seen, path("read"), width, "read");
+    seen.setAttribute("aria-label", `What ${label} sees, with the window it reads through`);
+    const missing = from.map((value, k) => state.x[k] - value);
+    paint(error, missing, model.image, true);
+    error.setAttribute("aria-label", `The error image of ${label}: what is missing light, what is too much orange`);
+    const kls = steps.map((step) => step.kl);
+    bars(this.find(".bars"), kls, done);
+    this.find(".bars").setAttribute("aria-label", `KL of each step in nats: ${kls.map((kl) => kl.toFixed(1)).join(", ")}`);
+    this.find(".bound").textContent = (done ? steps[done - 1].bound : model.likelihood.nats(model.initialCanvas, state.x)).toFixed(2);
+  }
+}
+
+const length = () => Math.max(...panels.map((panel) => panel.steps?.length ?? panel.model?.steps ?? 1));
+const pace = () => Math.min(PACE, WHOLE / length());
+const lead = () => panels.find((panel) => panel.steps);
+
+function show() {
+  for (const panel of panels) panel.show(position);
+  const total = length(), t = Math.floor(position);
+  $("scrub").max = total;
+  $("scrub").value = t;
+  $("scrub").setAttribute("aria-valuetext", `step ${t} of ${total}`);
+  $("step").textContent = `${t} of ${total}`;
+  $("play").textContent = playing ? "❚❚" : "▶";
+  $("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+  if ($("equations").open) numbers(t);
+}
+
+const describe = (window) => (window
+  ? `g = (${window.gx.toFixed(1)}, ${window.gy.toFixed(1)}), δ = ${window.stride.toFixed(2)}, σ = ${Math.sqrt(window.variance).toFixed(2)}, γ = ${window.intensity.toFixed(2)}`
+  : "the whole image");
+
+function numbers(t) {
+  const own = state.mode === "own", steps = lead()?.steps, step = steps?.[Math.min(t, steps.length) - 1];
+  for (const row of document.querySelectorAll("[data-own]")) row.hidden = !own;
+  for (const row of document.querySelectorAll("[data-sample]")) row.hidden = own;
+  const set = (id, text) => { $(id).textContent = step ? text(step) : "–"; };
+  set("eq-z", ({ z }) => Math.hypot(...z).toFixed(2));
+  set("eq-write", ({ write }) => describe(write));
+  if (!own) return;
+  set("eq-error", ({ error }) => (error.reduce((sum, value) => sum + Math.abs(value), 0) / error.length).toFixed(4));
+  set("eq-read", ({ read }) => describe(read));
+  set("eq-kl", ({ kl }) => kl.toFixed(2));
+  set("eq-bound", ({ bound, reconstruction }) => `${reconstruction.toFixed(2)} + ${(bound - reconstruction).toFixed(2)} = ${bound.toFixed(2)} nats`);
+}
+
+function tick(now) {
+  if (!playing) return;
+  // A frame's time may be that of its start, before the click that began to play.
+  position = Math.min(position + Math.min(Math.max(now - before, 0), 100) / pace(), length());
+  before = now;
+  if (position >= length()) {
+    playing = false;
+    said();
+  }
+  show();
+  requestAnimationFrame(tick);
+}
+
+function play(from = position >= length() ? 0 : position) {
+  position = from;
+  playing = true;
+  before = performance.now();
+  requestAnimationFrame(tick);
+}
+
+function go(t) {
+  playing = false;
+  position = Math.min(Math.max(t, 0), length());
+  show();
+  said();
+  remember();
+}
+
+/** A line for who does not see it. */
+function said() {
+  const t = Math.floor(position), parts = panels.filter(({ steps }) => steps).map(({ name, steps }) => {
+    const at = Math.min(t, steps.length), step = steps[at - 1];
+    return step?.bound === undefined ? `${name}: step ${at}` : `${name}: step ${at}, ${step.bound.toFixed(1)} nats so far`;
+  });
+  $("said").textContent = state.mode === "own" && !state.x ? "Draw a digit, or take an example." : parts.join("; ");
+}
+
+function remember() {
+  const t = playing || position >= length() ? null : Math.floor(position);
+  history.replaceState(null, "", address.text(state, t));
+  $("code").textContent = python();
+}
+
+function python() {
+  const { mode, model: name, other, seed, index, temperature } = state;
+  const by = temperature === 1 ? `${seed}` : `${seed}, ${temperature}`;
+  return [name, other].filter(Boolean).map((one) => {
+    const load = entries.find((entry) => entry.name === one).load;
+    return mode === "own"
+      ? `# with the image that "Save image" gives\ndrawzoo reconstruct ${load} digit.png --transform none --rng counter --seed ${seed}`
+      : `import drawzoo\nmodel = drawzoo.load("${load}")\nimage = model.sample(${index + 1}, generator=drawzoo.Counter(${by}))[${index}, 0]`;
+  }).join("\n\n");
+}
+
+/** Draws everything anew; `at` is the step to show, or null to play. */
+async function draw(at = null) {
+  const asked = state;
+  $("own").hidden = state.mode !== "own";
+  $("warmth").hidden = $("many").hidden = state.mode === "own";
+  $("grid").hidden = state.mode === "own" || $("many").getAttribute("aria-expanded") === "false";
+  $("mode-own").setAttribute("aria-pressed", state.mode === "own");
+  $("mode-sample").setAttribute("aria-pressed", state.mode === "sample");
+  Object.assign($("seed"), { value: state.seed });
+  Object.assign($("temperature"), { value: state.temperature });
+  Object.assign($("model"), { value: state.model });
+  Object.assign($("other"), { value: state.other });
+  $("degrees").textContent = state.temperature;
+  const names = [state.model, state.other].filter(Boolean);
+  if (names.join() !== panels.map((panel) => panel.name).join()) {
+    $("panels").replaceChildren();
+    panels = names.map((name) => new Panel(name));
+  }
+  $("panels").classList.toggle("two", names.length > 1);
+  await Promise.all(panels.map((panel) => panel.draw()));
+  if (state !== asked) return;
+  if (at !== null || still || !lead()) go(at ?? length());
+  else play(0);
+  remember();
+  if (!$("grid").hidden && state.mode === "sample") sixteen();
+}
+
+function change(changes, at = null) {
+  state = { ...state, ...changes };
+  return draw(at);
+}
+
+/** Sixteen finished drawings of this seed, one after another. */
+async function sixteen() {
+  const asked = state, cells = $("grid").children;
+  let drawer;
+  try {
+    drawer = await model(state.model);
+  } catch {
+    return;
+  }
+  for (let index = 0; index < 16 && state === asked; index++) {
+    const { seed, temperature } = state;
+    try {
+      paint(cells[index].firstChild, drawer.sample({ seed, index, temperature }).at(-1).image, drawer.image);
+    } catch {
+      return;
+    }
+    cells[index].setAttribute("aria-pressed", index === state.index);
+    await new Promise((next) => setTimeout(next));
+  }
+}
+
+function save(bytes, type, name) {
+  const link = document.createElement("a"), url = URL.createObjectURL(new Blob([bytes], { type }));
+  Object.assign(link, { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+async function saveImage() {
+  const drawer = lead()?.model;
+  if (!drawer || !state.x) return;
+  const canvas = document.createElement("canvas");
+  [, canvas.height, canvas.width] = drawer.image;
+  paint(canvas, state.x, drawer.image);
+  canvas.toBlob((blob) => save(blob, "image/png", "digit.png"));
+}
+
+function saveGif() {
+  const shown = panels.filter((panel) => panel.steps);
+  if (!shown.length) return;
+  const scale = 6, sizes = shown.map(({ model }) => model.image);
+  const width = sizes.reduce((sum, [, , side]) => sum + side * scale, 0), height = Math.max(...sizes.map(([, side]) => side)) * scale;
+  const frames = Array.from({ length: length() }, (_, t) => {
+    const pixels = new Float32Array(width * height);
+    let left = 0;
+    for (const { steps, model } of shown) {
+      const { image } = steps[Math.min(t, steps.length - 1)], [, rows, columns] = model.image;
+      for (let y = 0; y < rows * scale; y++) {
+        for (let x = 0; x < columns * scale; x++) {
+          pixels[y * width + left + x] = image[Math.floor(y / scale) * columns + Math.floor(x / scale)];
+        }
+      }
+      left += columns * scale;
+    }
+    return pixels;
+  });
+  save(gif(frames, width, height, Math.round(pace() / 10)), "image/gif", "drawing.gif");
+}
+
+async function copy(text, button) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Copy it from the address bar";
+  }
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+const freshSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+
+let waiting = false;
+const pad = new Pad($("pad"), (done) => {
+  const look = () => {
+    waiting = false;
+    const [, height, width] = lead()?.model?.image ?? panels[0].model?.image ?? [1, 28, 28];
+    const x = pad.image(height, width);
+    if (x) change({ x }, done ? null : length());
+  };
+  if (done) look();
+  else if (!waiting) {
+    waiting = true;
+    setTimeout(() => waiting && look(), 80);
+  }
+});
+
+async function example() {
+  try {
+    const drawer = await model(state.model), seed = freshSeed();
+    pad.clear();
+    await change({ x: drawer.sample({ seed }).at(-1).image.map((value) => (value >= 0.5 ? 1 : 0)) });
+  } catch (error) {
+    panels[0].say(line(error));
+  }
+}
+
+function listen() {
+  const on = (id, event, action) => $(id).addEventListener(event, action);
+  on("mode-sample", "click", () => change({ mode: "sample" }));
+  on("mode-own", "click", () => change({ mode: "own" }));
+  on("again", "click", () => change({ seed: freshSeed() }));
+  on("seed", "change", () => {
+    const seed = Number($("seed").value);
+    if (Number.isSafeInteger(seed) && seed >= 0) change({ seed });
+    else $("seed").value = state.seed;
+  });
+  on("temperature", "input", () => change({ temperature: Number($("temperature").value) }, length()));
+  on("model", "change", () => change({ model: $("model").value }));
+  on("other", "change", () => change({ other: $("other").value }));
+  on("many", "click", () => {
+    const shown = $("grid").hidden;
+    $("grid").hidden = !shown;
+    $("many").setAttribute("aria-expanded", `${shown}`);
+    if (shown) sixteen();
+  });
+  on("clear", "click", () => {
+    pad.clear();
+    change({ x: null }, 0);
+  });
+  on("example", "click", example);
+  on("save-image", "click", saveImage);
+  on("play", "click", () => (playing ? go(Math.floor(position)) : play()));
+  on("back", "click", () => go(Math.ceil(position) - 1));
+  on("forth", "click", () => go(Math.floor(position) + 1));
+  on("scrub", "input", () => go(Number($("scrub").value)));
+  on("equations", "toggle", show);
+  on("gif", "click", saveGif);
+  on("link", "click", () => {
+    remember();
+    copy(location.href, $("link"));
+  });
+  on("copy-code", "click", () => copy($("code").textContent, $("copy-code")));
+  addEventListener("keydown", (event) => {
+    if (event.target.closest("input, select, button, summary, a") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = { " ": () => $("play").click(), ArrowLeft: () => $("back").click(), ArrowRight: () => $("forth").click(),
+                   a: () => $("again").click() };
+    if (!Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+  addEventListener("hashchange", () => {
+    const given = address.read(location.hash, entries.map((entry) => entry.name));
+    state = { ...given, seed: given.seed ?? freshSeed() };
+    pad.clear();
+    draw(given.t);
+  });
+}
+
+async function start() {
+  for (let index = 0; index < 16; index++) {
+    const button = document.createElement("button"), canvas = document.createElement("canvas");
+    Object.assign(canvas, { width: 84, height: 84 });
+    button.setAttribute("aria-label", `Drawing ${index + 1} of 16`);
+    button.append(canvas);
+    button.addEventListener("click", () => change({ index }));
+    $("grid").append(button);
+  }
+  try {
+    const list = await (await fetch("models.json")).json();
+    entries = list.models.filter(({ name, load }) => /^[a-z0-9][a-z0-9_-]*$/.test(name) && typeof load === "string");
+  } catch {
+    entries = [];
+  }
+  if (!entries.length) {
+    $("said").textContent = location.protocol === "file:"
+      ? "A browser lets a page read models only over http; in this folder run: python -m http.server"
+      : "models.json names no model; write this folder again with: drawzoo site --out DIR";
+    return;
+  }
+  for (const { name, bytes } of entries) {
+    for (const id of ["model", "other"]) {
+      $(id).add(new Option(`${name} (${(bytes / 1e6).toFixed(1)} MB)`, name));
+    }
+  }
+  const given = address.read(location.hash, entries.map((entry) => entry.name));
+  state = { ...given, seed: given.seed ?? freshSeed() };
+  listen();
+  await draw(given.t);
+}
+
+start();

@@ -1,0 +1,276 @@
+"""The page's engine agrees with Python, and refuses what is no model, in one line."""
+
+import json
+import shutil
+import struct
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save, save_file
+
+import drawzoo
+from drawzoo import Counter
+from drawzoo.engine.counter import philox
+from drawzoo.registry.build import build, model_config
+from drawzoo.schema.base import override
+from drawzoo.schema.manifest import manifest
+from drawzoo.store.sources import shipped
+from drawzoo.store.weights import read_config, read_model, write_model
+
+NODE = shutil.which("node") or shutil.which("nodejs")
+pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node to run the page's engine")
+
+ENGINE = files("drawzoo_site") / "static" / "engine"
+DRIVER = Path(__file__).with_name("site_golden.mjs")
+ATOL = 1e-4
+SHIPPED = [name for name in manifest() if read_config(shipped(name)).image == (1, 28, 28)]
+SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 5}
+
+
+def engine(*requests):
+    result = subprocess.run(
+        [NODE, DRIVER, ENGINE],
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def of(folder):
+    return {"config": str(folder / "config.json"), "weights": str(folder / "model.safetensors")}
+
+
+def check_windows(found, expected, index=0):
+    """Windows of the page's steps against one image's of a drawing."""
+    if expected is None:
+        assert found == [None] * len(found)
+        return
+    for window, step in zip(found, expected, strict=True):
+        for field in ("gx", "gy", "stride", "variance", "intensity"):
+            value = getattr(step, field)[index].item()
+            assert window[field] == pytest.approx(value, rel=ATOL, abs=ATOL), field
+
+
+def agree(folder, model, seed=7):
+    """Sampling and encoding in the page and in Python."""
+    drawing = model.draw(3, generator=Counter(seed, 0.8))
+    x = (drawing.images[-1, 2] > 0.5).float()[None]
+    request = {**of(folder), "seed": seed}
+    sampled, encoded = engine(
+        {"do": "sample", "index": 2, "temperature": 0.8, **request},
+        {"do": "encode", "x": x.flatten().tolist(), **request},
+    )
+    canvases = torch.tensor([step["canvas"] for step in sampled["value"]])
+    torch.testing.assert_close(canvases, drawing.canvases[:, 2].flatten(1), rtol=ATOL, atol=ATOL)
+    check_windows([step["write"] for step in sampled["value"]], drawing.writes, 2)
+
+    steps, again = encoded["value"], model.reconstruct(x, generator=Counter(seed))
+    bound = model.bound(x, generator=Counter(seed))
+    canvases = torch.tensor([step["canvas"] for step in steps])
+    torch.testing.assert_close(canvases, again.canvases[:, 0].flatten(1), rtol=ATOL, atol=ATOL)
+    check_windows([step["read"] for step in steps], again.reads)
+    check_windows([step["write"] for step in steps], again.writes)
+    kl = torch.tensor([step["kl"] for step in steps])
+    torch.testing.assert_close(kl, bound.kl[:, 0], rtol=ATOL, atol=ATOL)
+    assert steps[-1]["bound"] == pytest.approx(bound.nats.item(), rel=ATOL)
+    assert steps[-1]["reconstruction"] == pytest.approx(bound.reconstruction.item(), rel=ATOL)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_models_draw_as_in_python(name):
+    agree(shipped(name), drawzoo.load(name))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"writer.name": "deconv", "writer.channels": [3, 2]},
+        {"writer.name": "whole", "reader.name": "whole"},
+        {"image": [2, 9, 14], "reader.size": 1, "writer.size": 2},
+        {
+            "image": [3, 17, 30],
+            "encoder.name": "conv",
+            "encoder.units": 4,
+            "encoder.channels": [2, 3],
+            "encoder.features": 5,
+            "writer.name": "deconv",
+            "writer.channels": [4, 3],
+        },
+        {
+            "encoder.name": "supervised",
+            "encoder.channels": [2],
+            "encoder.features": 4,
+            "encoder.classes": 3,
+            "encoder.units": 4,
+            "reader.name": "attention-error",
+        },
+        {"encoder.name": "lstm-private", "encoder.units": 3},
+    ],
+)
+@pytest.mark.parametrize("half", [False, True])
+def test_components_of_any_size(settings, half, tmp_path):
+    model = build(override(model_config("draw-mnist"), {**SMALL, **settings})).eval()
+    write_model(tmp_path, model.config, model.state_dict(), half=half)
+    agree(tmp_path, read_model(tmp_path))
+
+
+def test_bfloat16(tmp_path):
+    model = build(override(model_config("draw-mnist"), SMALL)).eval()
+    state = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()}
+    write_model(tmp_path, model.config, model.state_dict())
+    save_file(state, tmp_path / "model.safetensors")
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    agree(tmp_path, model)
+
+
+def test_known_answers_of_philox():
+    # Of Random123, the authors' own.
+    pi = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344]
+    cases = [
+        ([0] * 4, [0, 0], "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        ([2**32 - 1] * 4, [2**32 - 1] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        (pi, [0xA4093822, 0x299F31D0], "d16cfe09 94fdcceb 5001e420 24126ea1"),
+    ]
+    found = engine(*({"do": "philox", "counter": c, "key": k} for c, k, _ in cases))
+    for (counter, (low, high), expected), answer in zip(cases, found, strict=True):
+        words = [int(word, 16) for word in expected.split()]
+        assert answer["value"] == words
+        assert [int(word) for word in philox(counter, high << 32 | low)] == words
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 + 5, 2**53 - 1])
+def test_noise_of_the_page_is_that_of_python(seed):
+    request = {"do": "normal", "seed": seed, "image": 101, "step": 3, "size": 7, "temperature": 0.5}
+    expected = Counter(seed, 0.5).noise(range(101, 102), 4, (7,))[3, 0]
+    torch.testing.assert_close(torch.tensor(engine(request)[0]["value"]), expected)
+
+
+class TestHostile:
+    """Whatever is wrong ends in one line, of the kind that the page shows."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        model = build(override(model_config("draw-mnist"), SMALL))
+        write_model(tmp_path, model.config, model.state_dict())
+        return tmp_path
+
+    def refused(self, folder, *words):
+        answer = engine({"do": "sample", "seed": 0, **of(folder)})[0]
+        assert answer["kind"] == "ModelError", answer
+        message = answer["error"]
+        assert len(message) <= 300
+        assert message.isprintable()
+        for word in words:
+            assert word in message
+
+    def change(self, folder, **changes):
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def test_unknown_component(self, folder):
+        self.change(folder, decoder={"name": "gru", "plugin": "drawzoo", "config": {}})
+        self.refused(folder, "decoder", "gru", "lstm")
+
+    def test_component_of_another_distribution(self, folder):
+        self.change(folder, decoder={"name": "lstm", "plugin": "other", "config": {}})
+        self.refused(folder, "other:lstm")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"steps": 1e9},
+            {"steps": "9"},
+            {"image": [1, 10**6, 10**6]},
+            {"image": None},
+            {"format": 1},
+            {"reader": None},
+            {"reader": {"name": {"toString": 1}, "plugin": "drawzoo"}},
+            {"reader": {"name": "__proto__", "plugin": "drawzoo", "config": {}}},
+            {"reader": {"name": "attention", "plugin": "drawzoo", "config": {"size": 1e300}}},
+            {"reader": {"name": "attention", "plugin": "drawzoo", "config": {"constructor": 1}}},
+            {"decoder": {"name": "lstm", "plugin": "drawzoo", "config": {"units": 60_000}}},
+            {"reader": {"name": "\x1b[31m<b>" * 100, "plugin": "drawzoo", "config": {}}},
+        ],
+    )
+    def test_configurations(self, folder, changes):
+        self.change(folder, **changes)
+        self.refused(folder)
+
+    @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
+    def test_no_configuration(self, folder, text):
+        (folder / "config.json").write_text(text)
+        self.refused(folder, "config.json")
+
+    def test_wrong_shapes(self, folder):
+        state = load_file(folder / "model.safetensors")
+        state["writer.patch.weight"] = state["writer.patch.weight"].T.contiguous()
+        save_file(state, folder / "model.safetensors")
+        self.refused(folder, "writer.patch.weight", "6,25", "25,6")
+
+    @pytest.mark.parametrize("change", ["missing", "extra"])
+    def test_other_tensors(self, folder, change):
+        state = load_file(folder / "model.safetensors")
+        if change == "missing":
+            del state["writer.patch.bias"]
+        else:
+            state["writer.extra"] = torch.zeros(1)
+        save_file(state, folder / "model.safetensors")
+        self.refused(folder, "writer.")
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    @pytest.mark.parametrize("half", [False, True])
+    def test_not_finite(self, folder, value, half):
+        state = load_file(folder / "model.safetensors")
+        state["decoder.lstm.gates.bias"][3] = value
+        state = {name: tensor.half() if half else tensor for name, tensor in state.items()}
+        (folder / "model.safetensors").write_bytes(save(state))
+        self.refused(folder, "decoder.lstm.gates.bias", "finite")
+
+    def test_overflow_while_drawing(self, folder):
+        state = load_file(folder / "model.safetensors")
+        state["latent.layer.bias"][:] = 1e38
+        save_file(state, folder / "model.safetensors")
+        x = [0.0] * 784
+        answer = engine({"do": "encode", "seed": 0, "x": x, **of(folder)})[0]
+        assert answer["kind"] == "ModelError"
+        assert "finite" in answer["error"]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"\xff" * 8,
+            struct.pack("<Q", 2**63) + b"{}",
+            struct.pack("<Q", 900_000) + b"{}",
+            struct.pack("<Q", 2) + b"[]",
+            struct.pack("<Q", 4) + b"null",
+            struct.pack("<Q", 2) + b"{}",
+        ],
+    )
+    def test_headers(self, folder, data):
+        (folder / "model.safetensors").write_bytes(data)
+        self.refused(folder)
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            None,
+            {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]},
+            {"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]},
+            {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]},
+            {"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4 * 10**9]},
+            {"dtype": "F32", "shape": "1", "data_offsets": [0, 4]},
+        ],
+    )
+    def test_entries(self, folder, entry):
+        header = json.dumps({"initial_canvas": entry}).encode()
+        data = struct.pack("<Q", len(header)) + header + bytes(8)
+        (folder / "model.safetensors").write_bytes(data)
+        self.refused(folder, "initial_canvas")
