@@ -6,7 +6,7 @@ from torch import nn
 
 import drawzoo
 from drawzoo.engine.attention import Window, filterbank, filterbanks
-from drawzoo.engine.compilation import compile_sampling, pays
+from drawzoo.engine.compilation import compile_sampling, worthwhile
 from drawzoo.registry.build import build
 from drawzoo.schema.base import override
 from drawzoo.schema.manifest import manifest
@@ -134,14 +134,14 @@ class TestSampling:
     @pytest.mark.parametrize("writer", ["attention", "whole", "deconv"])
     def test_all_steps_at_once_are_those_one_by_one(self, double, writer, monkeypatch):
         model = double(writer=writer, steps=4)
-        monkeypatch.setattr("drawzoo.engine.sampling.WRITTEN", 3)
+        monkeypatch.setattr("drawzoo.engine.sampling.STEPS_AT_ONCE", 3)
         z = torch.randn(4, 3, *model.latent.shape, dtype=torch.float64)
         torch.testing.assert_close(model.paint(z), model.decode(z).images[-1])
 
     def test_drawings_do_not_depend_on_the_group(self, double, monkeypatch):
         model = double()
         expected = model.sample(450, generator=torch.Generator().manual_seed(2))
-        monkeypatch.setattr("drawzoo.engine.sampling.GROUP", 2)
+        monkeypatch.setattr("drawzoo.engine.sampling.CHUNKS_AT_ONCE", 2)
         actual = model.sample(450, generator=torch.Generator().manual_seed(2))
         torch.testing.assert_close(actual, expected)
 
@@ -160,14 +160,14 @@ class TestAuto:
 
     def test_long_runs_are_compiled(self, monkeypatch):
         monkeypatch.setattr("drawzoo.engine.compilation._has_compiler", lambda: True)
-        assert pays(self.run(epochs=40), 60_000)
-        assert not pays(self.run(epochs=1), 60_000)
-        assert not pays(self.run(epochs=40, max_steps=100), 60_000)
+        assert worthwhile(self.run(epochs=40), 60_000)
+        assert not worthwhile(self.run(epochs=1), 60_000)
+        assert not worthwhile(self.run(epochs=40, max_steps=100), 60_000)
 
     def test_never_without_a_compiler(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
         monkeypatch.delenv("CXX", raising=False)
-        assert not pays(self.run(epochs=40), 60_000)
+        assert not worthwhile(self.run(epochs=40), 60_000)
 
 
 def test_steps_do_not_change_the_state_dict():

@@ -18,7 +18,7 @@ from drawzoo.cli.options import check_device
 from drawzoo.cli.progress import training_progress
 from drawzoo.disk.atomic import locked, no_empty_folder
 from drawzoo.disk.paths import data_root
-from drawzoo.engine.compilation import Choice, pays
+from drawzoo.engine.compilation import Choice, worthwhile
 from drawzoo.engine.world import World, world
 from drawzoo.errors import ConfigError, OutputError
 from drawzoo.schema.training import RunConfig
@@ -109,7 +109,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
             if there is not None and there.step not in (0, start):
                 raise OutputError(f"another run has just written to {out}; start this one again")
         compiled = options.compile == "yes" or (
-            options.compile == "auto" and pays(config, len(images.pixels))
+            options.compile == "auto" and worthwhile(config, len(images.pixels))
         )
         if compiled:
             # Of many models, the compiler would give the last ones up.

@@ -51,10 +51,10 @@ class WindowNet(nn.Linear):
 
     \[(\tilde g_X, \tilde g_Y, \log σ^2, \log \tilde δ, \log γ) = W(h^{dec})\]
 
-    It starts with small weights and zero biases, so that the first windows cover the canvas: a
-    window must see something before it can learn where to look. Of a grid of one or two filters
-    a side, zero biases would see one pixel, or the four corners: it starts with the canvas shared
-    out among the filters, each blurred over its share (σ is half of it).
+    Small initial weights and zero biases make the first windows cover the canvas: a window must
+    see something before it can learn where to look. With one or two filters a side, zero biases
+    would see one pixel or the four corners; there the initial biases share the canvas out among
+    the filters, and σ is half of a share.
 
     Arguments:
         features: The number of features of h_dec.
@@ -156,7 +156,7 @@ def read_patch(image: Tensor, window: Window) -> Tensor:
         patch: Tensor = ops.read(image, size, *where)
         return intensity[:, None, None, None] * patch
     fy, fx = filterbanks(window, height, width)
-    # Two products of B matrices each, however many channels there are.
+    # einsum("bnh,bchw,bmw->bcnm", fy, image, fx), as two products of B matrices each.
     columns = (image.reshape(batch, channels * height, width) @ fx.mT).view(
         batch, channels, height, size
     )
@@ -175,7 +175,7 @@ def write_patch(
         window: Where to write.
         height: Height of the canvas, in pixels.
         width: Width of the canvas, in pixels.
-        steps: T, how many patches in a row go onto the same canvas. Their sum is one product.
+        steps: T, how many patches in a row go onto the same canvas; one product sums all T.
 
     Returns:
         [B, C, H, W].

@@ -1,8 +1,8 @@
-"""When `torch.compile` pays, and what is compiled.
+"""When `torch.compile` is worthwhile, and what is compiled.
 
-Compiling costs time once, and saves some on every image. Both grow with the number T of steps of
-drawing, since the loop over them is unrolled; so whether it pays depends on the number of images
-alone. The results of compiling are kept by torch between runs (`TORCHINDUCTOR_CACHE_DIR`).
+Compiling costs time once, and saves time on every image. Cost and saving grow alike with the number
+T of steps of drawing, since the loop over the steps is unrolled; so the number of images alone
+decides. torch keeps the results of compiling between runs (`TORCHINDUCTOR_CACHE_DIR`).
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from drawzoo.ops import merging
 from drawzoo.ops.private import compiler_options, graph_pass
 from drawzoo.schema.training import RunConfig
 
-__all__ = ["Choice", "compile_sampling", "compile_training", "pays"]
+__all__ = ["Choice", "compile_sampling", "compile_training", "worthwhile"]
 
 Choice = Literal["auto", "yes", "no"]
 
 COST_S = 7.5
-"""Seconds to compile one step of drawing, both passes, measured with T = 10 on two cores."""
+"""Seconds to compile one step of drawing, forward and backward, with T = 10 on two cores."""
 SAVED_S = 53e-6
 """Seconds saved for each image and step of drawing, measured with `draw-mnist` in the same minutes:
-on a faster machine both are less."""
+on a faster machine cost and saving are less."""
 MARGIN = 2.0
-"""It must save this many times what it costs: slower machines compile more slowly, too."""
+"""The saving must be this many times the cost: slower machines compile more slowly, too."""
 
 
 UNCHECKED = {"size_asserts": False, "alignment_asserts": False}
-"""Without the compiler's checks of every tensor in every step, which take 3 % of it."""
+"""The compiler's checks of every tensor in every step are off: the checks take 3 % of a step."""
 
 
-def pays(config: RunConfig, images: int) -> bool:
-    """Whether compiling pays in a run over `images` training images: the rule of `auto`.
+def worthwhile(config: RunConfig, images: int) -> bool:
+    """Whether compiling is worthwhile in a run over `images` training images: the rule of `auto`.
 
-    It depends on the run as a whole and not on where it stands, so that a run that is resumed is
-    computed as it was begun. Without a C++ compiler it never does.
+    The rule sees the whole run and not its present step, so that a resumed run is computed as the
+    run was begun. Without a C++ compiler, compiling is never worthwhile.
 
     Example:
         >>> from drawzoo import ComponentConfig, ModelConfig
         >>> from drawzoo.schema.training import TrainingConfig
         >>> part = ComponentConfig(name="any")
         >>> model = ModelConfig(variant="any", reader=part, encoder=part, writer=part)
-        >>> pays(RunConfig(model, TrainingConfig(epochs=1)), 60_000)
+        >>> worthwhile(RunConfig(model, TrainingConfig(epochs=1)), 60_000)
         False
     """
     training = config.training
@@ -73,7 +73,7 @@ def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
     compiled = torch.compile(model, mode="reduce-overhead")
 
     def replayed(*args: Any) -> Any:
-        # What the step before has given is no longer needed: its memory is used again.
+        # The results of the step before are no longer needed: torch may reuse their memory.
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return compiled(*args)
 
@@ -82,5 +82,5 @@ def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
 
 def compile_sampling(model: Draw) -> None:
     """Compiles the decoder with all its steps and writes, in place."""
-    # A module's own attributes go before its class's.
+    # A module finds its own attributes before the class's.
     object.__setattr__(model, "paint", torch.compile(model.paint, dynamic=False))

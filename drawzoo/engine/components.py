@@ -44,10 +44,10 @@ Shape = tuple[int, ...]
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The shapes a component must fit; of its neighbours, those that are built before it.
+    """The shapes a component must fit: the images', and the shapes of components built before.
 
     `latent`, `decoder`, `glimpse` and `encoder` are the numbers of features, for components that
-    take vectors. They refuse maps with a `ConfigError`.
+    take vectors. A neighbour that gives maps is refused with a `ConfigError`.
     """
 
     image: tuple[int, int, int]
@@ -55,13 +55,13 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     canvas: tuple[int, int, int] = (0, 0, 0)
     """(C', H, W), in pixels; the image's unless given."""
     latent_shape: Shape = ()
-    """Of a code z_t."""
+    """The shape of a code z_t."""
     decoder_shape: Shape = ()
-    """Of h_dec."""
+    """The shape of h_dec."""
     glimpse_shape: Shape = ()
-    """Of the glimpse; for the encoder and the latent."""
+    """The shape of the glimpse; for the encoder and the latent."""
     encoder_shape: Shape = ()
-    """Of h_enc; for the latent alone."""
+    """The shape of h_enc; for the latent alone."""
 
     def __post_init__(self) -> None:
         if self.canvas == (0, 0, 0):
@@ -97,8 +97,8 @@ def _features(shape: Shape, what: str) -> int:
 class Component(nn.Module):
     """Common to all components: `Config` names the class of its settings.
 
-    A component is built as `component(config, sizes)`; one that needs neither may leave its
-    `__init__` out.
+    A component is built as `component(config, sizes)`; a component that needs neither may
+    leave its `__init__` out.
     """
 
     Config: ClassVar[type[BaseConfig]] = BaseConfig
@@ -108,7 +108,7 @@ class Component(nn.Module):
 
 
 def out_shape(component: nn.Module) -> Shape | None:
-    """The shape of what a reader, encoder or decoder gives; None if it does not say."""
+    """The shape of the output of a reader, encoder or decoder; None if it is not said."""
     shape: Any = getattr(component, "out_shape", None)
     if shape is None:
         shape = (getattr(component, "out_features", None),)
@@ -137,7 +137,7 @@ class Reader(Component):
             h_dec: The decoder's previous output, [B, D].
 
         Returns:
-            The glimpse [B, R], and the window it was read through, if there is one.
+            The glimpse [B, R], and the window that the glimpse was read through, or None.
         """
         raise NotImplementedError
 
@@ -158,7 +158,7 @@ class Encoder(Component):
     classifies: ClassVar[bool] = False
 
     def prepare(self, x: Tensor) -> Any:
-        """Work that is done once an image, before the first step: x [B, C, H, W] → context.
+        """Work that is done once for each image, before the first step: x [B, C, H, W] → context.
 
         A context is None, a tensor, or tuples, lists and dictionaries of tensors, the batch first.
         """
@@ -194,13 +194,13 @@ class Encoder(Component):
     def classify(self, context: Any) -> Tensor:
         """The logits of the classes, [B, K], for an encoder that classifies.
 
-        It sees what `prepare` returned, and no labels; the protocol `accuracy` measures it.
+        `classify` is given what `prepare` returned, and no labels; the protocol `accuracy` uses it.
         """
         raise NotImplementedError
 
 
 class Decoder(Component):
-    """Turns codes into the features that are written from.
+    """Turns codes into the features that the writer writes.
 
     Attributes:
         out_features: The number of features D of h_dec.
@@ -235,7 +235,7 @@ class Decoder(Component):
     def unroll(self, z: Tensor, state: DecoderState, canvas: Tensor) -> tuple[Tensor, DecoderState]:
         """Many steps of a `closed` decoder: codes [T, B, Z] → h_dec [B, T, D] and the last state.
 
-        Sampling asks for nothing else. Worth defining where all steps cost less than one by one.
+        Sampling calls `unroll` alone. Define it where all steps together cost less than one by one.
         """
         steps = []
         for z_t in z:
@@ -254,15 +254,15 @@ class Writer(Component):
             h_dec: The decoder's output, [B, D].
 
         Returns:
-            What is added to the canvas, [B, C', H, W], and the window it was written through, if
-            there is one.
+            What is added to the canvas, [B, C', H, W], and the window that the patch was written
+            through, or None.
         """
         raise NotImplementedError
 
     def total(self, h_dec: Tensor) -> Tensor:
-        """The sum of what is written in all steps: h_dec [B, T, D] → [B, C', H, W].
+        """The sum of the writes of all steps: h_dec [B, T, D] → [B, C', H, W].
 
-        Sampling asks for nothing else. Worth defining where the sum costs less than its parts.
+        Sampling calls `total` alone. Define it where the sum costs less than its parts.
         """
         first, *others = h_dec.unbind(dim=1)
         canvas: Tensor = self(first)[0]

@@ -94,7 +94,7 @@ class Draw(Sampling):
         return Step(state, z, posterior, prior, read, write)
 
     def inference(self, x: Tensor, context: Any, noise: Tensor) -> Iterator[Step]:
-        """All steps, one for each of the noise [T, B, ...]."""
+        """All steps, one for each noise in [T, B, ...]."""
         if not len(noise):
             raise ConfigError(f"{self.name} takes noise of one step or more, got none")
         state = self.initial_state(len(x))
@@ -113,7 +113,7 @@ class Draw(Sampling):
         """
         context = self.encoder.prepare(x)
         posteriors, priors = [], []
-        # No step is kept as a whole: without gradients, its memory is used again.
+        # Steps are not kept: without gradients, the memory of each is used again.
         for step in self.inference(x, context, noise):
             posteriors.append(step.posterior)
             priors.append(step.prior)

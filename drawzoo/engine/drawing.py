@@ -16,7 +16,7 @@ __all__ = ["Bound", "Codes", "Drawing", "State", "Step", "Terms", "join"]
 
 
 class State(NamedTuple):
-    """What one step hands to the next; each tensor is [B, ...]."""
+    """The state between two steps; each tensor is [B, ...]."""
 
     canvas: Tensor
     """c_t, [B, C', H, W]."""
@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step of inference gives."""
+    """The results of one step of inference."""
 
     state: State
     z: Tensor
@@ -46,7 +46,7 @@ class Terms(NamedTuple):
     kl: Tensor
     """KL(Q_t ‖ P_t) of each step, [T, B]."""
     auxiliary: Tensor | None
-    """The encoder's own extra loss, [B], if it has one and labels were given."""
+    """The encoder's own extra loss, [B], for an encoder with such a loss and given labels."""
 
 
 class Bound(NamedTuple):
@@ -66,7 +66,7 @@ class Codes(NamedTuple):
     z: Tensor
     """A sample of the posterior: all that the decoder needs to draw the images again."""
     mean: Tensor
-    """The posterior's mean at each step; from the second on it depends on the z before."""
+    """The posterior's mean at each step; from the second step on it depends on the codes before."""
     log_std: Tensor
     """The logarithm of the posterior's standard deviation."""
     kl: Tensor
@@ -79,7 +79,7 @@ class Drawing(NamedTuple):
     canvases: Tensor
     """c_1 … c_T, [T, B, C, H, W]."""
     images: Tensor
-    """The same as pixel probabilities in [0, 1]."""
+    """The canvases as pixel probabilities in [0, 1]."""
     reads: list[Window] | None
     """The windows read through at each step; None where nothing is read or there is no window."""
     writes: list[Window] | None
@@ -87,7 +87,7 @@ class Drawing(NamedTuple):
 
 
 def join(drawings: Sequence[Drawing]) -> Drawing:
-    """The drawings of several batches as those of one, in the same order and of the same model."""
+    """The drawings of several batches of one model as one batch, in the same order."""
     return Drawing(
         torch.cat([drawing.canvases for drawing in drawings], dim=1),
         torch.cat([drawing.images for drawing in drawings], dim=1),

@@ -21,7 +21,7 @@ class Likelihood(Component):
         is_bound: Whether `nats` is −log of a density of x, so that the training loss bounds
             −log p(x). The cross-entropy of intensities, for one, bounds nothing.
         bits_per_dimension: Whether bounds are also told in bits per dimension, nats / (C H W ln 2),
-            as those of images of 256 levels are.
+            as is usual for images of 256 levels.
     """
 
     image_shape: tuple[int, int, int]
@@ -36,7 +36,7 @@ class Likelihood(Component):
     def mean(self, canvas: Tensor) -> Tensor:
         """The expected image, in [0, 1]: canvas [B, C', H, W] → [B, C, H, W].
 
-        It is what a drawing shows, and the current guess in the error image (eq. 3).
+        A drawing shows the expected image, and the error image (eq. 3) is the difference from it.
         """
         raise NotImplementedError
 
@@ -49,10 +49,10 @@ class Likelihood(Component):
         raise NotImplementedError
 
     def check(self, x: Tensor) -> None:
-        """Refuses images [B, C, H, W] outside the support, of which p(x | canvas) is no density.
+        """Refuses images [B, C, H, W] outside the support of the density p(x | canvas).
 
-        By default every image with pixels in [0, 1] is in it.
+        By default every image with pixels in [0, 1] is in the support.
 
         Raises:
-            ConfigError: If there are any, with what is in the support.
+            ConfigError: If an image is outside; the message says what is in the support.
         """

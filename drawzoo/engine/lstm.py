@@ -28,8 +28,8 @@ class LSTM(nn.Module):
 
     Attributes:
         training_dtype: The type of the gates' products in training mode; float32, or bfloat16,
-            which processors with units for it multiply several times as fast. Everything else, and
-            all in evaluation mode, is in the type of the inputs.
+            which processors with units for it multiply several times as fast. All other operations,
+            and all operations in evaluation mode, are in the type of the inputs.
 
     Example:
         >>> lstm = LSTM(3, 5)
@@ -82,10 +82,10 @@ class LSTM(nn.Module):
     def unroll(
         self, state: tuple[Tensor, Tensor], inputs: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Steps whose inputs are all known: the same as one after the other, and faster.
+        """All steps at once, for known inputs: equal to calling `forward` step by step, but faster.
 
         Arguments:
-            state: The hidden state and the cell before the first, each [B, U].
+            state: The hidden state and the cell before the first step, each [B, U].
             inputs: [T, B, I].
 
         Returns:
@@ -102,6 +102,6 @@ class LSTM(nn.Module):
         return torch.stack(states, dim=1), state
 
     def _rounding(self) -> torch.dtype | None:
-        """The type of the gates' products, where another than the layer's."""
+        """The type of the gates' products, or None for the type of the layer."""
         rounds = self.training and self.training_dtype != torch.float32
         return self.training_dtype if rounds else None

@@ -10,7 +10,7 @@ __all__ = ["seeded"]
 
 
 def seeded(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A generator for one purpose and step: no randomness needs a state that is kept.
+    """A generator for one purpose and step: randomness then needs no state that is kept.
 
     Example:
         >>> seeded(0, "order").initial_seed() == seeded(0, "noise").initial_seed()

@@ -41,17 +41,17 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK", "Sampling"]
 
 CHUNK = 100
-"""Images whose noise is drawn at once, so that an image's does not depend on `num`."""
+"""Images whose noise is drawn at once, so that an image's noise does not depend on `num`."""
 
-WRITTEN = 64
-"""Steps that are written at once, at most: it bounds the memory."""
+STEPS_AT_ONCE = 64
+"""The most steps that are written at once: a bound of the memory."""
 
-GROUP = 5
-"""Chunks that are drawn at once: it bounds the memory, and larger batches are no faster."""
+CHUNKS_AT_ONCE = 5
+"""Chunks that are drawn at once: a bound of the memory, and larger batches are no faster."""
 
 
 class Sampling(nn.Module):
-    """What `Draw` can do with its recurrence, and the checks of what goes in and comes out."""
+    """Drawing, encoding and classifying with the recurrence of `Draw`; checks of tensors."""
 
     reader: Reader
     encoder: Encoder
@@ -68,7 +68,7 @@ class Sampling(nn.Module):
         """The configuration that the model was built from.
 
         Raises:
-            ConfigError: If it was put together from components.
+            ConfigError: If the model was put together from components.
         """
         if self._config is None:
             raise ConfigError(
@@ -95,9 +95,9 @@ class Sampling(nn.Module):
         raise NotImplementedError
 
     def noise(self, batch: int, steps: int, generator: Randomness | None = None) -> Tensor:
-        """Fresh standard normal noise for every step, [T, B, Z], or of the codes' shape.
+        """Fresh standard normal noise for every step, [T, B, Z], or in the shape of the codes.
 
-        It is drawn step by step, so that fewer steps use the beginning of the same noise.
+        Noise is drawn step by step, so that fewer steps use the beginning of the same noise.
         """
         like, shape = self.initial_canvas, (batch, *self.latent.shape)
         if isinstance(generator, Counter):
@@ -117,7 +117,8 @@ class Sampling(nn.Module):
         """Draws `num` new images from the prior, section 2.3 of the paper.
 
         Image i depends on the generator's seed alone, not on `num`; fewer `steps` give an earlier
-        stage of the same drawing. Images are drawn in groups, so that memory is that of the result.
+        stage of the same drawing. Images are drawn in groups, so that most of the memory is the
+        result's.
 
         Arguments:
             num: The number of images.
@@ -128,7 +129,7 @@ class Sampling(nn.Module):
             Expected pixels in [0, 1], which are probabilities of binary ones, [num, C, H, W].
         """
         steps = self._checked_steps(num, steps, stacklevel=3)
-        # A plain tensor, which may take part in training, filled by what keeps no history at all.
+        # A plain tensor, which may take part in training, filled in inference mode.
         images = self.initial_canvas.new_empty(num, *self.likelihood.image_shape)
         with torch.inference_mode():
             first = 0
@@ -162,17 +163,17 @@ class Sampling(nn.Module):
     def paint(self, noise: Tensor, *, are_codes: bool = False) -> Tensor:
         """The finished images [B, C, H, W] of standard normal noise [T, B, Z], eq. 13 to 16.
 
-        With `are_codes`, of codes.
+        With `are_codes`, `noise` holds codes.
 
-        Where the codes are the noise and the decoder does not look at the canvas, many of its
-        steps come first, and all that they write is added up at once.
+        Equal to drawing step by step, but faster where the codes are the noise and the decoder
+        never reads the canvas: the decoder runs first, and the writes are summed.
         """
         state = self.initial_state(noise.shape[1])
         canvas = state.canvas
         if self.decoder.closed and (are_codes or self._draws_noise):
             decoder = state.decoder
-            for some in torch.split(noise, WRITTEN):
-                h_dec, decoder = self.decoder.unroll(some, decoder, canvas)
+            for part in torch.split(noise, STEPS_AT_ONCE):
+                h_dec, decoder = self.decoder.unroll(part, decoder, canvas)
                 canvas = canvas + self.writer.total(h_dec)
         else:
             for _, drawn, _ in self._drawn(noise, are_codes=are_codes):
@@ -185,7 +186,7 @@ class Sampling(nn.Module):
     def decode(self, z: Tensor) -> Drawing:
         """The drawing that latent codes [T, B, Z] stand for, by the decoder alone.
 
-        Fewer steps than the model's T give an earlier stage of it, more draw on.
+        Fewer steps than the model's T give an earlier stage of the drawing, more draw on.
         """
         return self._course(self._drawn(self._checked_codes(z), are_codes=True))
 
@@ -211,15 +212,15 @@ class Sampling(nn.Module):
 
     @torch.no_grad()
     def encode(self, x: Tensor, *, generator: Randomness | None = None) -> Codes:
-        """The latent codes of images, those through which `reconstruct` draws them again.
+        """The latent codes through which `reconstruct` draws images again.
 
         Arguments:
             x: Images, [B, C, H, W].
             generator: The source of randomness.
 
         Returns:
-            A sample and the posterior it is from, [T, B, Z] each; `decode(codes.z)` has exactly
-            the canvases of `reconstruct(x)` with a generator in the same state.
+            A sample and its posterior, [T, B, Z] each; `decode(codes.z)` has exactly the canvases
+            of `reconstruct(x)` with a generator in the same state.
         """
         steps = self._inferred(x, generator)
         codes = Codes(
@@ -233,7 +234,7 @@ class Sampling(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: Randomness | None = None) -> Drawing:
-        """Draws each image of x [B, C, H, W] again, through the codes inferred from it."""
+        """Draws each image of x [B, C, H, W] again, through the codes inferred from the image."""
         steps = self._inferred(x, generator)
         return self._drawing(
             [step.state.canvas for step in steps],
@@ -289,8 +290,8 @@ class Sampling(nn.Module):
                 images = range(first, min(first + CHUNK, num))
                 yield generator.noise(images, steps, self.latent.shape).to(self.initial_canvas)
                 continue
-            # Each chunk has a generator of its own, so that the number of steps drawn by one
-            # does not move the others.
+            # Each chunk has a generator of its own, so that the number of steps of one chunk
+            # does not change the noise of the others.
             device = torch.device("cpu") if generator is None else generator.device
             seed = int(torch.randint(2**62, (), generator=generator, device=device))
             noise = self.noise(CHUNK, steps, torch.Generator(device).manual_seed(seed))
@@ -318,7 +319,7 @@ class Sampling(nn.Module):
         """Images [B, C, H, W] as the model computes with them.
 
         Raises:
-            ConfigError: If they have another shape, or pixels outside of [0, 1].
+            ConfigError: If the images have another shape, or pixels outside of [0, 1].
         """
         shape = self.likelihood.image_shape
         if x.dim() != 4 or tuple(x.shape[1:]) != shape:
@@ -332,10 +333,10 @@ class Sampling(nn.Module):
         return x.to(self.initial_canvas)
 
     def observed(self, x: Tensor) -> Tensor:
-        """As `checked`, of images that a bound is asked of.
+        """As `checked`, for images whose bound is wanted.
 
         Raises:
-            ConfigError: If the likelihood is no density, or none of these images.
+            ConfigError: If the likelihood is no density, or an image is outside its support.
         """
         x = self.checked(x)
         if not self.likelihood.is_bound:
@@ -347,7 +348,7 @@ class Sampling(nn.Module):
         return x
 
     def check_finite(self, *results: Tensor) -> None:
-        """Raises `WeightsError` for NaN or infinity, which finite but huge weights give."""
+        """Raises `WeightsError` for NaN or infinity: finite but huge weights give such results."""
         if not all(bool(result.isfinite().all()) for result in results):
             raise WeightsError(
                 f"{self.name} computes values that are not finite: its weights are damaged "
@@ -367,8 +368,8 @@ class Sampling(nn.Module):
 
 
 def _groups(chunks: Iterator[Tensor]) -> Iterator[Tensor]:
-    """The noise of several chunks as one batch's, [T, GROUP · CHUNK, Z]."""
-    while group := list(itertools.islice(chunks, GROUP)):
+    """The noise of several chunks as one batch, [T, CHUNKS_AT_ONCE · CHUNK, Z]."""
+    while group := list(itertools.islice(chunks, CHUNKS_AT_ONCE)):
         yield group[0] if len(group) == 1 else torch.cat(group, dim=1)
 
 

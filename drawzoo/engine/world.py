@@ -1,8 +1,8 @@
 """Several processes as one: `torchrun … -m drawzoo -- train|evaluate|sample`.
 
-Every process knows its rank from the environment that torchrun or Slurm sets. All of them draw the
-same random numbers, those of one process, and each does its share of the images; so what comes out
-does not depend on how many there are, up to rounding.
+Every process knows its rank from the environment that torchrun or Slurm sets. Every process draws
+the random numbers of a single process, and computes its share of the images; so the results do not
+depend on the number of processes, up to rounding.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from drawzoo.errors import ConfigError, DistributedError
 __all__ = ["ALONE", "World", "world"]
 
 TIMEOUT = timedelta(minutes=5)
-"""For a process that does not answer; one that has died is noticed at once."""
+"""Time for a process that does not answer; a process that has died is noticed at once."""
 
 
 class World(NamedTuple):
     """The processes of a run."""
 
     rank: int
-    """Which one this is, from 0."""
+    """The number of this process, from 0."""
     size: int
-    """How many there are."""
+    """The number of processes."""
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """Whether this process writes the files and the messages."""
         return self.rank == 0
 
     def share(self, items: int) -> slice:
-        """The part that this process has of so many items; the parts differ by one at most.
+        """The slice of `items` items for this process; slices differ in length by one at most.
 
         Example:
             >>> [World(rank, 3).share(10) for rank in range(3)]
@@ -50,7 +50,7 @@ class World(NamedTuple):
         """The sum over all processes, in place.
 
         Raises:
-            DistributedError: If one of them has died.
+            DistributedError: If another process has died.
         """
         if self.size > 1:
             with _deaths():
@@ -58,10 +58,10 @@ class World(NamedTuple):
         return tensor
 
     def any(self, flag: bool, device: torch.device | str = "cpu") -> bool:
-        """Whether the flag is set in any process; waits for all of them.
+        """Whether the flag is set in any process; waits for all processes.
 
         Raises:
-            DistributedError: If one of them has died.
+            DistributedError: If another process has died.
         """
         if self.size == 1:
             return flag
@@ -88,7 +88,7 @@ def world(device: str) -> Iterator[tuple[World, str]]:
     """The processes that torchrun has started, or this one alone, and this one's device.
 
     Arguments:
-        device: "cpu", or "cuda", of which each process of a machine gets one of its own.
+        device: "cpu", or "cuda", a GPU for each process of a machine.
 
     Raises:
         ConfigError: If there are fewer devices than processes.

@@ -1,11 +1,10 @@
 r"""Fused kernels for the CPU, in float32: the attention, and the LSTM's steps and products.
 
-What `engine.attention` and `engine.lstm` say in tensor operations, the C of `csrc` does in fewer
-passes over the memory, the gradients too, and equal to about 10⁻⁷ of the largest value. The library
-is built when drawzoo is installed, if there is a C compiler. Without it, with `DRAWZOO_KERNELS=0`,
-and for whatever is not a plain float32 tensor on the CPU, the tensor operations do the work. Second
-derivatives are theirs alone, and so are forward-mode ones, exported programs and the transforms of
-`torch.func`.
+The C in `csrc` computes what `engine.attention` and `engine.lstm` say in tensor operations, and the
+gradients, in fewer passes over the memory; results agree to about 10⁻⁷ of the largest value. The
+library is built when drawzoo is installed, if there is a C compiler. Tensor operations do the work
+without the library, with `DRAWZOO_KERNELS=0`, for tensors that are not float32 on the CPU, for
+second and forward-mode derivatives, in exported programs and under the transforms of `torch.func`.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from drawzoo.ops.signatures import Strided, Windows
 __all__ = ["read", "take_window", "write"]
 
 ROOM = 1024
-"""N times the longer side of an image, the side rounded up to whole vectors: as in attention.c."""
+"""The largest N · side, for the longer side of an image in whole vectors: as in attention.c."""
 
 
 def take_window(of: Tensor, size: int, height: int, width: int, *window: Tensor) -> bool:
-    """Whether the kernels can read images, or write patches, `of` [B, …] through a window each."""
+    """Whether the kernels support images, or patches to write, `of` [B, …], with a window each."""
     fits = width >= LANES and size * -(-max(height, width) // LANES) * LANES <= ROOM
     return fits and all(part.shape == (len(of),) for part in window) and takes(of, *window)
 
@@ -92,8 +92,8 @@ def _gradient(
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""The gradients of \(\sum w ⋅ F_Y\, x\, F_X^⊤\) in x, w, and g_X, g_Y, δ and σ² [4, B].
 
-    Reading and writing are adjoint, so that both have this one: of a read, w is the gradient that
-    comes in; of a write, x is. Those that are not asked for are empty.
+    Reading and writing are adjoint, so one function serves both: the incoming gradient is w for a
+    read, and x for a write. A gradient that is not asked for is empty.
     """
     image, patch = image.contiguous(), patch.contiguous()
     window = _windows(patch.shape[-1], gx, gy, stride, variance)

@@ -70,7 +70,7 @@ def _lstm_gradients(active: Tensor, cell: Tensor, *others: Tensor) -> tuple[Tens
 def _save_lstm(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     _, following, active = output
     ctx.save_for_backward(active, inputs[1], following)
-    # Nobody has a gradient for the active gates, nor for the last cell.
+    # The active gates have no gradient, and the last cell need not have one.
     ctx.set_materialize_grads(False)
 
 
@@ -108,7 +108,7 @@ def _step(
     laid: Tensor,
     learns: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `_lstm`, from the weight, which the gradient needs, and the same laid out."""
+    """As `_lstm`, with the product; the gradient needs `weight`, the kernel `laid`."""
     tensors = [None if t is None else t.contiguous() for t in (values, laid, bias, drive, cell)]
     hidden, following, active = _stepped(values, cell, learns)
     kept = active if learns else None
@@ -132,7 +132,7 @@ def _step_gradient(
     laid: Tensor,
     columns: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `_lstm_gradient`, and that of the values [B, K], of a weight [4 U, K] that is laid out."""
+    """As `_lstm_gradient`, and the gradient of the values [B, K]; `laid` is the weight [4 U, K]."""
     tensors = [t.contiguous() for t in (active, cell, following, d_hidden, d_following, laid)]
     results = _step_gradients(*tensors, columns)
     call("drawzoo_step_gradient", *cell.shape, columns, *tensors, *results)
@@ -171,10 +171,10 @@ stepped = Kernel(_step, _stepped, _save_step, _step_backward)
 def step(
     values: Tensor, cell: Tensor, weight: Tensor, bias: Tensor, drive: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """As `lstm`, of the gates values [B, K] weightᵀ + bias + drive.
+    """As `lstm`, for the gates values [B, K] weightᵀ + bias + drive.
 
-    The weight [4 U, K] is laid out for it, which takes a tenth of the time of a product with 100
-    rows. A compiler that finds the same weight in many steps has it laid out once.
+    Laying out the weight [4 U, K] takes a tenth of the time of a product with 100 rows. A compiler
+    that finds the same weight in many steps lays the weight out once.
     """
     laid, learns = lay_out(weight.detach().t()), torch.is_grad_enabled()
     hidden, following, _ = stepped(values, cell, weight, bias, drive, laid, learns)
@@ -187,10 +187,10 @@ def _unroll(
     """All steps of an LSTM, without gradients.
 
     Arguments:
-        inputs: Of all steps, [T, B, I].
-        hidden: The state before the first, [B, U]; one that is expanded is multiplied once.
-        cell: The cell before the first, [B, U].
-        weight: Of inputs and hidden state, for the gates i, f, g, o, [4 U, I + U].
+        inputs: The inputs of all steps, [T, B, I].
+        hidden: The state before the first step, [B, U]; an expanded state is multiplied once.
+        cell: The cell before the first step, [B, U].
+        weight: The weight of inputs and hidden state, for the gates i, f, g, o, [4 U, I + U].
         bias: [4 U].
 
     Returns:

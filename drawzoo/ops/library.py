@@ -22,19 +22,19 @@ from drawzoo.ops.signatures import SIGNATURES, Windows, checked
 __all__ = ["LANES", "Kernel", "available", "call", "multiply_best", "switched_off", "takes"]
 
 VERSION = 3
-"""Of the library, as in lstm.c, and of the operators: it goes up when what one computes or takes
-changes."""
+"""The version of the library, as in lstm.c, and of the operators: to be raised whenever the result
+or the arguments of a kernel change."""
 
 PROCESSOR = torch.backends.cpu.get_cpu_capability()
-"""The widest vectors that torch uses here, as AVX2."""
+"""The widest vectors that torch uses on this processor, such as AVX2."""
 
 WIDTHS = {"AVX512": 16, "AVX2": 8}
-"""Numbers in the vectors of a processor, the widest first, for which there is a library."""
+"""Numbers in a vector, for each kind of vector that a library is built for, the widest first."""
 
 
 def _library() -> tuple[ctypes.CDLL | None, int]:
-    """The best library for this processor that was built with this package, if there is one, and
-    the numbers in its vectors.
+    """The library with the widest vectors that this processor has, if one was built, and the
+    numbers in a vector.
     """
     if os.environ.get("DRAWZOO_KERNELS") == "0":
         return None, 8
@@ -44,7 +44,7 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
         [*names, "_kernels"], importlib.machinery.EXTENSION_SUFFIXES
     ):
         path = Path(__file__).with_name(name + suffix)
-        # The OpenMP that it needs is in memory already: torch's, with torch's threads.
+        # The library needs OpenMP, which torch has loaded already, with torch's threads.
         with contextlib.suppress(OSError):
             library = ctypes.CDLL(str(path))
             if hasattr(library, "drawzoo_version") and library.drawzoo_version() == VERSION:
@@ -54,8 +54,8 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
 
 
 LIBRARY, LANES = _library()
-"""What is called, and the numbers in its vectors, as in vectors.h: the least width of an image or
-of an LSTM."""
+"""The library, and the numbers in a vector, as in vectors.h: the least width of an image, and the
+least number of an LSTM's units."""
 
 SPACE = f"drawzoo_{VERSION}_{LANES}"
 """The operators' namespace: torch keeps compiled graphs, backward included, by operators' names."""
@@ -65,7 +65,7 @@ OPERATORS = torch.library.Library(SPACE, "DEF")  # type: ignore[no-untyped-call]
 
 @contextlib.contextmanager
 def switched_off() -> Iterator[None]:
-    """Everything in tensor operations, in this process, as with `DRAWZOO_KERNELS=0`."""
+    """Tensor operations do all the work in this process, as with `DRAWZOO_KERNELS=0`."""
     global LIBRARY
     library, LIBRARY = LIBRARY, None
     try:
@@ -75,12 +75,12 @@ def switched_off() -> Iterator[None]:
 
 
 def available() -> bool:
-    """Whether there is a library, and it is not switched off."""
+    """Whether there is a library that is not switched off."""
     return LIBRARY is not None
 
 
 def takes(*tensors: Tensor) -> bool:
-    """Whether the kernels can compute with these tensors, in what torch is doing now."""
+    """Whether the kernels support these tensors in torch's present mode."""
     if LIBRARY is None or private.exporting():
         return False
     # Under `torch.func` tensors have no address, and forward-mode tangents would be lost.
@@ -90,8 +90,8 @@ def takes(*tensors: Tensor) -> bool:
 
 
 def multiply_best() -> bool:
-    """Whether products of float32 matrices, where a weight is laid out once for many, are better
-    than the library's, as measured with vectors of eight and of sixteen.
+    """Whether the kernels' float32 products are faster than torch's, if a weight is laid out once
+    for many products: measured with vectors of 8 and of 16 numbers.
     """
     return LIBRARY is not None and WIDTHS.get(PROCESSOR) == LANES
 
@@ -100,9 +100,9 @@ def call(name: str, *arguments: Tensor | list[Tensor] | int | Windows | None) ->
     """Calls a kernel of the library with numbers, windows and tensors.
 
     Raises:
-        TypeError: The arguments are not those of the kernel's signature.
+        TypeError: If the arguments do not have the kernel's signature.
     """
-    # More arguments than a signature has are none of ctypes' business.
+    # ctypes lets more arguments pass than a signature has.
     if len(arguments) != len(SIGNATURES[name]):
         raise TypeError(f"{name} takes {len(SIGNATURES[name])} arguments, not {len(arguments)}")
     try:
@@ -124,14 +124,15 @@ def _refuse(ctx: Any, *gradients: Any) -> None:
 class Kernel:
     """A kernel as a function of tensors.
 
-    Where torch traces, it is an operator, one node of a graph. Otherwise its function is called
-    without torch's dispatcher in between, which takes as long as a small kernel.
+    Under tracing a kernel is an operator, one node of the graph. Otherwise `function` is called
+    directly, because torch's dispatcher takes as long as a small kernel.
 
     Arguments:
-        function: Calls the library; its name is the operator's.
-        fake: The same without data.
+        function: Calls the library; the operator has the function's name.
+        fake: Gives results of the same shapes, without data.
         save: What to keep for the gradient, as `setup_context` of `torch.autograd.Function`.
-        derive: The gradient, as its `backward`; without one, asking for it is an error.
+        derive: The gradient, as `backward` of `torch.autograd.Function`. Without `derive`, asking
+            for a gradient is an error.
     """
 
     def __init__(
@@ -141,8 +142,8 @@ class Kernel:
         save: Callable[..., None] = _save_nothing,
         derive: Callable[..., Any] = _refuse,
     ) -> None:
-        # Not by `custom_op`, whose checks at every call take as long as a small kernel. Nor does
-        # the operator know of its gradient, which would take as long again: `_derived` does.
+        # `custom_op` checks every call, which takes as long as a small kernel. The gradient is
+        # left to `_derived`, because registering it with the operator would take as long again.
         name = function.__name__.strip("_")
         schema = torch.library.infer_schema(function, mutates_args=())
         tags = (torch.Tag.pt2_compliant_tag,)
@@ -152,7 +153,7 @@ class Kernel:
         self.operator = operator = getattr(getattr(torch.ops, SPACE), name).default
         torch.library.register_fake(operator, fake, lib=OPERATORS)
 
-        # Dynamo takes no method for it.
+        # A function, since Dynamo refuses a method here.
         def compute(*arguments: Any) -> Any:
             first = arguments[0][0] if isinstance(arguments[0], list) else arguments[0]
             traced = torch.compiler.is_compiling() or type(first) not in (Tensor, Parameter)
@@ -163,7 +164,7 @@ class Kernel:
         self._compute, self._derived = compute, type("Derived", (torch.autograd.Function,), members)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Of tensors, the first argument or in it; without gradients if they are disabled."""
+        """Calls the kernel; records a gradient if gradients are enabled."""
         if torch.is_grad_enabled():
             return self._derived.apply(*arguments)  # type: ignore[attr-defined]
         return self._compute(*arguments)

@@ -1,9 +1,9 @@
 """A pass over compiled graphs: one product for a weight's gradients of all steps.
 
-A weight that is used at each step of drawing has a gradient from each, and they are added up, which
-takes as long as a third of such a product: more than a weight fits into a processor's caches, and
-small products take longer to call than to do. `ops.weight_gradient` takes all of them at once,
-whichever component the weight is of.
+A weight that is used at each step of drawing has a gradient from each step. Adding a gradient takes
+a third of the time of its product, because a weight exceeds a processor's caches, and a small
+product takes longer to call than to compute. `ops.weight_gradient` computes the sum over all steps
+at once, for any component's weight.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def merge_weight_gradients(graph: Graph) -> None:
 
 
 def _is_gradient(product: Node) -> bool:
-    """Whether it is a product dᵀ x of float32 matrices on the CPU that is added to something."""
+    """Whether a product is dᵀ x, of float32 matrices on the CPU, and is added to something."""
     left, value = product.args[0], product.meta["val"]
     plain = value.dtype == torch.float32 and value.device.type == "cpu"
     added = len(product.users) == 1 and all(user.target == ADD for user in product.users)
@@ -52,7 +52,7 @@ def _is_gradient(product: Node) -> bool:
 
 
 def _translate(graph: Graph, product: Node) -> None:
-    """Puts a call of `ops.weight_gradient` in place of such a product."""
+    """Puts a call of `ops.weight_gradient` in place of a product dᵀ x."""
     (left, right), value = product.args, product.meta["val"]
     with graph.inserting_before(product):
         gradient = graph.call_function(GRADIENT, ([left.args[0]], [right]))  # type: ignore[union-attr]
@@ -63,23 +63,23 @@ def _translate(graph: Graph, product: Node) -> None:
 
 
 def _sums(gradient: Node) -> tuple[Node, ...]:
-    """Where those of weight and bias are added to others, if nothing else is done with them."""
+    """The additions that consume this gradient, or () if it has other uses."""
     users = [user for part in _parts(gradient) for user in part.users]
     added = all(user.target == ADD and not user.kwargs for user in users)
     return tuple(users) if added and len(gradient.users) == len(users) else ()
 
 
 def _parts(gradient: Node) -> list[Node]:
-    """Those of weight and bias that are used, in this order."""
+    """The parts of a gradient that are used: the weight's, then the bias's."""
     return sorted(gradient.users, key=lambda part: part.args[1])  # type: ignore[arg-type,return-value]
 
 
 def _merge(graph: Graph, one: Node, two: Node, sums: tuple[Node, ...]) -> Node:
-    """The gradient of what both are, in place of sums of theirs; `two` is later in the graph."""
+    """One gradient in place of `one`, `two` and their sums; `two` is later in the graph."""
     with graph.inserting_after(two):
         arguments = [[*a, *b] for a, b in zip(one.args, two.args, strict=True)]  # type: ignore[misc]
         both = graph.call_function(GRADIENT, tuple(arguments))
-    # Nothing else of theirs: it says how many tensors they took, too.
+    # Copy only `val`: other metadata records the argument count, which changed.
     both.meta["val"] = two.meta["val"]
     for part, total in zip(_parts(two), sums, strict=True):
         with graph.inserting_after(both):

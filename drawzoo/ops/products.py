@@ -9,12 +9,12 @@ from drawzoo.ops.library import LANES, Kernel, call
 __all__ = ["lay_out", "weight_gradient"]
 
 DEEP = 400
-"""Rows that are multiplied at once for a weight's gradient: of more the caches would be too small,
-and the sums of fewer are hardly in registers before they leave them."""
+"""Rows that are multiplied at once for a weight's gradient: more rows exceed the caches, and with
+fewer rows the sums are stored too often."""
 
 
 def _lay_out(matrix: Tensor) -> Tensor:
-    """A matrix [K, N] as products with it read it, in panels of eight columns."""
+    """A matrix [K, N] in the layout that the products read: panels of `LANES` columns."""
     laid = _laid(matrix)
     call("drawzoo_lay_out", *matrix.shape, *matrix.stride(), matrix, laid)
     return laid
@@ -26,11 +26,11 @@ def _laid(matrix: Tensor) -> Tensor:
 
 
 def _weight_gradient(outer: list[Tensor], inner: list[Tensor]) -> tuple[Tensor, Tensor]:
-    r"""The gradients of a linear layer's weight and bias, of several uses in one.
+    r"""The gradients of a linear layer's weight and bias, summed over several uses.
 
     Arguments:
-        outer: The gradients in what came out each time, [B, N].
-        inner: What went in each time, [B, K].
+        outer: The gradient of each use's output, [B, N].
+        inner: The input of each use, [B, K].
 
     Returns:
         \(\sum_t d_t^⊤ x_t\) [N, K], and the sum of all rows of d [N].

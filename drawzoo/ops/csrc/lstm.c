@@ -5,7 +5,7 @@
 
 #include "products.h"
 
-/* Of the whole library and what its functions take: `ops.library` refuses one with another. */
+/* The version of the library and of its functions' arguments: `ops.library` refuses another. */
 int drawzoo_version(void) { return 3; }
 
 /* Some units of an image. From one gate to the next it is `step` numbers, and `active_step`. */
