@@ -220,16 +220,16 @@ class Plugin:
 
     @drawzoo.hookimpl
     def register_likelihoods(self, register):
-        register("logistic", Logistic)
+        register("grey-levels", Logistic)
 
 
 CASES = {
     "a GRU decoder": {"decoder": "gru"},
     "a learned prior": {"latent": "learned"},
-    "256 levels": {"likelihood": "logistic"},
+    "256 levels": {"likelihood": "grey-levels"},
     "convolutional DRAW": {
         **dict.fromkeys(("reader", "encoder", "latent", "decoder", "writer"), "maps"),
-        "likelihood": "logistic",
+        "likelihood": "grey-levels",
         "image": (3, 32, 32),
     },
 }
@@ -401,7 +401,7 @@ def test_what_is_no_bound_is_never_called_one(tiny):
     class Intensities(Logistic):
         is_bound = False
 
-    model = drawzoo.build(override(tiny(), {"likelihood.name": "logistic"}))
+    model = drawzoo.build(override(tiny(), {"likelihood.name": "grey-levels"}))
     model.likelihood.__class__ = Intensities
     x = some(model).float()
     model.loss(x).backward()
