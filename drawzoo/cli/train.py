@@ -179,17 +179,15 @@ def _of_own_images(model: str) -> str:
 
 def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
     """The run for a registered model or a configuration file."""
-    from drawzoo.disk.atomic import open_regular
     from drawzoo.errors import ConfigError
     from drawzoo.registry.build import model_config
-    from drawzoo.schema.base import MAX_JSON_BYTES, decode
+    from drawzoo.schema.base import read
     from drawzoo.schema.model import ModelConfig
     from drawzoo.schema.training import RunConfig, TrainingConfig
 
     if name.endswith(".json"):
         try:
-            with open_regular(Path(name)) as file:
-                model = decode(file.read(MAX_JSON_BYTES + 1), ModelConfig, name)
+            model = read(Path(name), ModelConfig)
         except OSError as error:
             raise ConfigError(f"cannot read {name}: {error.strerror}") from error
     else:

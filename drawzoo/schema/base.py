@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import typing
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import ConfigError, nearest
 from drawzoo.schema import format1
 
@@ -25,6 +27,7 @@ __all__ = [
     "encode",
     "override",
     "parse_json",
+    "read",
     "to_dict",
 ]
 
@@ -99,6 +102,17 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
         ConfigError: If it is not JSON, or not a `kind`.
     """
     return convert(format1.config(parse_json(raw, where)), kind, where)
+
+
+def read(path: Path, kind: type[C]) -> C:
+    """Reads a JSON file into a configuration, as `decode` does; a long file is refused unread.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ConfigError: If it is not JSON, or not a `kind`.
+    """
+    with open_regular(path) as file:
+        return decode(file.read(MAX_JSON_BYTES + 1), kind, str(path))
 
 
 def parse_json(raw: bytes, where: str) -> Any:

@@ -15,7 +15,7 @@ import msgspec
 
 from drawzoo.disk.atomic import open_regular, waiting_lock, write_atomic
 from drawzoo.errors import WeightsError
-from drawzoo.schema.base import Config, decode, encode
+from drawzoo.schema.base import Config, encode, read
 
 __all__ = [
     "CARD",
@@ -101,9 +101,7 @@ def read_manifest(path: Path) -> dict[str, Published]:
     """
     if not path.exists():
         return {}
-    with open_regular(path) as file:
-        raw = file.read()
-    return decode(raw, _Manifest, str(path)).models
+    return read(path, _Manifest).models
 
 
 def write_manifest(path: Path, name: str, published: Published) -> None:

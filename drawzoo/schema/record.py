@@ -6,9 +6,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import WeightsError
-from drawzoo.schema.base import MAX_JSON_BYTES, Config, decode
+from drawzoo.schema.base import Config, read
 from drawzoo.schema.manifest import TRAINING
 from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.version import __version__
@@ -119,10 +118,8 @@ def read_record(folder: Path) -> TrainingRecord:
     """
     path = folder / TRAINING
     try:
-        with open_regular(path) as file:
-            raw = file.read(MAX_JSON_BYTES + 1)
+        return read(path, TrainingRecord)
     except OSError:
         raise WeightsError(
             f"{folder} has no {TRAINING}; make the folder from the run: drawzoo card RUN"
         ) from None
-    return decode(raw, TrainingRecord, str(path))

@@ -14,7 +14,7 @@ import msgspec
 from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import ConfigError, DrawzooError, WeightsError
 from drawzoo.schema import format1
-from drawzoo.schema.base import MAX_JSON_BYTES, Config, convert, decode, parse_json
+from drawzoo.schema.base import MAX_JSON_BYTES, Config, convert, parse_json, read
 from drawzoo.schema.manifest import CONFIG, WEIGHTS
 from drawzoo.schema.model import COMPONENTS, ComponentConfig, ModelConfig
 
@@ -103,13 +103,11 @@ def read_config(folder: Path) -> ModelConfig:
     """
     path = folder / CONFIG
     try:
-        with open_regular(path) as file:
-            raw = file.read(MAX_JSON_BYTES + 1)
+        return read(path, ModelConfig)
     except OSError as error:
         raise WeightsError(
             f"no model in {folder}: cannot read {CONFIG} ({error.strerror})"
         ) from None
-    return decode(raw, ModelConfig, str(path))
 
 
 def read_header(path: Path) -> Header:

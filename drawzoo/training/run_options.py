@@ -8,10 +8,10 @@ from typing import Annotated
 
 import msgspec
 
-from drawzoo.disk.atomic import open_regular, write_atomic
+from drawzoo.disk.atomic import write_atomic
 from drawzoo.disk.paths import FOLDER, expanded
 from drawzoo.errors import ConfigError
-from drawzoo.schema.base import MAX_JSON_BYTES, Config, decode, encode
+from drawzoo.schema.base import Config, encode, read
 
 __all__ = ["CHECKPOINT_STEPS", "OPTIONS", "RunOptions", "read_options", "write_options"]
 
@@ -53,8 +53,7 @@ def read_options(folder: Path) -> RunOptions:
     """The options of a run; the usual ones if none can be read, and a word on why."""
     path = folder / OPTIONS
     try:
-        with open_regular(path) as file:
-            return decode(file.read(MAX_JSON_BYTES + 1), RunOptions, str(path))
+        return read(path, RunOptions)
     except FileNotFoundError:
         pass
     except (OSError, ConfigError) as error:
