@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from drawzoo.evaluation.measure import evaluate
     from drawzoo.evaluation.protocol import Metric, Protocol
     from drawzoo.registry.build import build, list_models, model_config
+    from drawzoo.registry.local import register
     from drawzoo.registry.registry import Registrar
     from drawzoo.schema.figures import Figure
     from drawzoo.schema.training import RunConfig, TrainingConfig
@@ -110,6 +111,7 @@ __all__ = [
     "load_dataset",
     "model_config",
     "read_patch",
+    "register",
     "write_patch",
 ]
 
@@ -154,6 +156,7 @@ _LAZY = {
     "load_dataset": "data.images",
     "model_config": "registry.build",
     "read_patch": "engine.attention",
+    "register": "registry.local",
     "write_patch": "engine.attention",
 }
 

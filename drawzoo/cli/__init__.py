@@ -14,10 +14,12 @@ import re
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
 
+from drawzoo.cli.options import PLUGIN_FILES
 from drawzoo.cli.starting import watched
 from drawzoo.errors import DrawzooError, OutputError, nearest, one_line, short
 from drawzoo.registry import COMMANDS
@@ -58,8 +60,27 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx) from error
 
 
+def _run_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
+    from drawzoo.registry.local import run_file
+
+    for file in files:
+        click.echo(f"running {file}, which can do all that you can", err=True)
+        run_file(file)
+    ctx.meta[PLUGIN_FILES] = files
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="drawzoo")
+@click.option(
+    "--plugin",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_run_files,
+    metavar="FILE.py",
+    help="Run this file first, as a plugin: for any command, before its name. Repeatable.",
+)
 def cli() -> None:
     """The model zoo for DRAW, the Deep Recurrent Attentive Writer.
 

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from drawzoo.errors import ConfigError
 
 __all__ = [
+    "PLUGIN_FILES",
     "CompileCommand",
     "OutputFile",
     "cache_option",
@@ -23,7 +24,11 @@ __all__ = [
     "data_option",
     "json_option",
     "parse_setting",
+    "plugin_options",
 ]
+
+PLUGIN_FILES = "drawzoo.plugin_files"
+"""Where a command finds what was said with `--plugin`, in its context's `meta`."""
 
 cache_option = click.option(
     "--cache-dir",
@@ -165,3 +170,9 @@ def parse_setting(item: str) -> tuple[str, Any]:
         raise click.BadParameter(f"{key}: nested too deep", param_hint="--set") from None
     except ValueError:
         return key, value
+
+
+def plugin_options() -> list[str]:
+    """The options `--plugin` that were given, for a command that is to be given again."""
+    files = click.get_current_context().meta.get(PLUGIN_FILES, ())
+    return [word for file in files for word in ("--plugin", str(file))]

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.cli.options import CompileCommand, compile_option, data_option, parse_setting
+from drawzoo.cli.options import (
+    CompileCommand,
+    compile_option,
+    data_option,
+    parse_setting,
+    plugin_options,
+)
 
 if TYPE_CHECKING:
     from drawzoo.cli.runs import Precision
@@ -130,7 +136,7 @@ def command(
         if checkpoint is not None:
             check_same(run, checkpoint.config, config)
         planned.append(Run(run, config, checkpoint))
-    again = ["drawzoo", "train", "--resume", "--out", str(out)]
+    again = ["drawzoo", *plugin_options(), "train", "--resume", "--out", str(out)]
     again += ["--seeds", ",".join(map(str, seeds))] if seeds else []
     again += ["--precision", precision] if precision != "float32" else []
     # A folder without a run, or with one of an earlier version, has no options to go on with.

@@ -11,6 +11,7 @@ import msgspec
 
 from drawzoo.errors import ConfigError, DrawzooError, PluginError, UnknownNameError
 from drawzoo.registry.loader import registry
+from drawzoo.registry.registry import LOCAL
 from drawzoo.schema.base import Config, convert, to_dict
 from drawzoo.schema.model import COMPONENTS, ComponentConfig, ModelConfig
 
@@ -145,6 +146,12 @@ def component_entry(kind: str, part: ComponentConfig) -> Entry:
     except UnknownNameError as error:
         if part.plugin is None:
             raise
+        if part.plugin == LOCAL:
+            raise PluginError(
+                f"the model's configuration asks for the {kind} {part.name!r}, which was "
+                "registered without a package; register it again: drawzoo.register in Python, or "
+                "drawzoo --plugin FILE.py"
+            ) from error
         if _is_installed(part.plugin):
             raise UnknownNameError(
                 f"{error}; a plugin that is disabled or failed gives nothing (see: drawzoo plugins)"

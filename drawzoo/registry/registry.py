@@ -14,7 +14,7 @@ from drawzoo.errors import PluginError, UnknownNameError, nearest
 from drawzoo.schema.base import NAME, Config
 from drawzoo.schema.model import COMPONENTS
 
-__all__ = ["KINDS", "Entry", "Registrar", "Registry", "canonical"]
+__all__ = ["KINDS", "LOCAL", "Entry", "Registrar", "Registry", "canonical"]
 
 KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
 """What can be registered; the hook of each is `register_<kind>s`."""
@@ -22,6 +22,10 @@ KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
 
 OWN = "drawzoo"
 """The distribution whose names nobody else can take over."""
+
+LOCAL = "local_"
+"""Stands for a distribution where something is registered without one; no package can be called
+so, and none can be installed by mistake."""
 
 
 class Entry(NamedTuple):
@@ -127,6 +131,11 @@ class Registry:
         """Adds the entries of one plugin."""
         for entry in entries:
             self._entries[entry.kind].setdefault(entry.name, []).append(entry)
+
+    def replace(self, entry: Entry) -> None:
+        """Adds an entry in the place of the same distribution's of that name."""
+        same = self._entries[entry.kind].setdefault(entry.name, [])
+        same[:] = [one for one in same if one.distribution != entry.distribution] + [entry]
 
     def entries(self, kind: str) -> Iterator[Entry]:
         """The entries of a kind, by name."""
