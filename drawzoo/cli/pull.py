@@ -52,8 +52,8 @@ def command(
         raise click.UsageError("name the models to pull (see: drawzoo list), or say --all")
     names = [name for name in list_models() if name in manifest()] if everything else models
     for name in names:
-        strange = name.startswith((HUB, LOCAL))
-        if strange and source != "auto":
+        unpublished = name.startswith((HUB, LOCAL))
+        if unpublished and source != "auto":
             raise click.UsageError(f"--source {source} is for names, and {name} says where from")
         if dry_run:
             plan = preview(name, source, cache=cache_dir)
@@ -66,7 +66,7 @@ def command(
             continue
         with download_progress(name) as report:
             folder, came_from, commit = pull(name, source, cache=cache_dir, report=report)
-        if strange:
+        if unpublished:
             from drawzoo.store.weights import read_model
 
             read_model(folder)

@@ -1,7 +1,7 @@
 """The base of every JSON: typed, bounded, frozen structs. Free of torch.
 
-Whatever comes from outside goes through `decode` or `convert`, which refuse
-unknown keys, wrong types and values out of bounds, and say where.
+Data from outside goes through `decode` or `convert`, which refuse unknown keys,
+wrong types and values out of bounds, and say where.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def to_dict(config: Config) -> dict[str, Any]:
     """`config` as JSON would give it back: dictionaries, lists, strings and numbers.
 
     Raises:
-        ConfigError: If a field holds something that JSON cannot, with the field's name.
+        ConfigError: If JSON cannot hold a field's value; the message names the field.
     """
     for field in msgspec.structs.fields(config):
         try:
@@ -91,7 +91,7 @@ def encode(config: Config) -> bytes:
 
 
 def decode(raw: bytes, kind: type[C], where: str) -> C:
-    """Reads JSON into a configuration; one of format 1 becomes one of format 2.
+    """Reads JSON into a configuration; format 1 becomes format 2.
 
     Arguments:
         raw: The JSON text.
@@ -99,7 +99,7 @@ def decode(raw: bytes, kind: type[C], where: str) -> C:
         where: What to call the source in an error.
 
     Raises:
-        ConfigError: If it is not JSON, or not a `kind`.
+        ConfigError: If `raw` is not JSON, or not a `kind`.
     """
     return convert(format1.config(parse_json(raw, where)), kind, where)
 
@@ -116,10 +116,10 @@ def read(path: Path, kind: type[C]) -> C:
 
 
 def parse_json(raw: bytes, where: str) -> Any:
-    """Reads JSON of bounded length in which no key is there twice.
+    """Reads JSON of bounded length without duplicate keys.
 
     Raises:
-        ConfigError: If it is anything else.
+        ConfigError: If `raw` is anything else.
     """
     if len(raw) > MAX_JSON_BYTES:
         raise ConfigError(f"{where}: {len(raw):,} bytes are too many for a configuration")
@@ -136,7 +136,7 @@ def convert(data: Any, kind: type[C], where: str = "configuration") -> C:
     """Checks plain data against a configuration's types and bounds.
 
     Raises:
-        ConfigError: One line with the place, the reason, and the nearest key.
+        ConfigError: If the data does not fit: one line with place, reason and nearest key.
     """
     try:
         return msgspec.convert(data, kind)
@@ -155,7 +155,7 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
     """A copy of `config` with dotted keys replaced, checked anew.
 
     A component's own settings may be named without the `config` between:
-    `encoder.units` is `encoder.config.units`. Its name may be `distribution:name`.
+    `encoder.units` is `encoder.config.units`. A component's name may be `distribution:name`.
 
     Example:
         >>> from drawzoo import ComponentConfig, ModelConfig
@@ -165,7 +165,7 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
         {'units': 64}
     """
     data = to_dict(config)
-    # A component's name comes first: it clears the settings of the one before.
+    # A component's name comes first: it clears the settings of the component before.
     for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".name")):
         node = data
         *parents, last = key.split(".")
@@ -177,7 +177,7 @@ def override(config: C, settings: dict[str, Any], where: str = "--set") -> C:
             node = node[part]
         component = isinstance(node.get("config"), dict)
         if component and last == "name":
-            # Another component knows nothing of this one's settings.
+            # The new component does not have the settings of the one before.
             node.update(plugin=None, config={})
             if isinstance(value, str) and ":" in value:
                 node["plugin"], _, value = value.rpartition(":")
@@ -198,7 +198,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _choices(reason: str, kind: type[Config]) -> str:
-    """What a field that is a choice may be, if a value of its is refused for not being one."""
+    """The choices of a field, if `reason` is that a value is none of the choices."""
     place = re.fullmatch(r"Invalid enum value .* - at (\S+)", reason)
     node: Any = kind
     for part in place[1].split(".") if place else ():

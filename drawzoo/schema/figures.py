@@ -1,8 +1,8 @@
 """Measured figures; data of the manifest and of `drawzoo evaluate --json`. Free of torch.
 
-A figure says what was measured on which images, so that it can be measured again: `disagreement`
-tells whether it came out the same. Each protocol (`drawzoo.evaluation.protocol`) has a figure of
-its own with the values that it measures.
+A figure says what was measured on which images, so that the measurement can be repeated;
+`disagreement` compares the two. Each protocol (`drawzoo.evaluation.protocol`) has a figure of its
+own, with the measured values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUBSET = "the first of numpy.random.RandomState(0).permutation(size of the split
 
 
 class Figure(Config, frozen=True, kw_only=True, tag_field="protocol"):
-    """What all figures say: which model, and on which images of which data.
+    """The fields of all figures: the model, the data and the images.
 
     A protocol's own figure has the protocol's name as its tag, and the measured values:
 
@@ -34,16 +34,16 @@ class Figure(Config, frozen=True, kw_only=True, tag_field="protocol"):
     """
 
     tolerance: ClassVar[float] = 1e-5
-    """By how much a value may differ when it is measured again; see `disagreement`."""
+    """How far a value may differ when the figure is measured again; see `disagreement`."""
 
     model: str
     dataset: str
     split: str
     images: int
-    """How many of the split; see `subset`."""
+    """The number of images of the split; see `subset`."""
     seed: int
     subset: str = SUBSET
-    """The rule by which the images were chosen where they are not all of the split."""
+    """The rule that chose the images, unless they are the whole split."""
 
     @property
     def protocol(self) -> str:
@@ -52,7 +52,7 @@ class Figure(Config, frozen=True, kw_only=True, tag_field="protocol"):
 
 
 def facts(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON has it: what was measured first, then the values there are, the seed."""
+    """A figure as JSON: what was measured, then the values that are not None, then the seed."""
     values = msgspec.to_builtins(figure)
     values = {key: value for key, value in values.items() if value is not None}
     head = {key: values.pop(key) for key in ("model", "dataset", "split", "protocol", "images")}
@@ -61,7 +61,7 @@ def facts(figure: Figure) -> dict[str, Any]:
 
 
 def find(figures: Sequence[Figure], protocol: str, dataset: str, split: str = "test") -> Any:
-    """A protocol's figure on the most images of a split, None if there is none."""
+    """A protocol's figure on the most images of a split; None without a figure."""
     same = [f for f in figures if (f.protocol, f.dataset, f.split) == (protocol, dataset, split)]
     return max(same, key=lambda figure: figure.images, default=None)
 
@@ -77,7 +77,7 @@ def plus_minus(mean: float, stderr: float) -> str:
 
 
 def bits(per_dimension: float | None) -> str:
-    """What follows nats where there are bits per dimension.
+    """The text that follows nats where there are bits per dimension.
 
     Example:
         >>> bits(3.51234)
@@ -87,13 +87,13 @@ def bits(per_dimension: float | None) -> str:
 
 
 def disagreement(recorded: Figure, found: Figure) -> str | None:
-    """What differs between a recorded figure and the same measured again; None if nothing does.
+    """The difference between a recorded figure and a new measurement; None if they agree.
 
-    Names and counts must be equal. A value v may differ by `tolerance` × max(100, |v|), for nats
-    1e-3 below a hundred: another processor or another number of threads rounds float32 differently,
-    which moves the bound of one image by up to about 1e-4 nats and a mean over many by less, while
-    the standard error of every figure is more than a hundred times as large. Shares are compared
-    by `tolerance` itself, and counts of generated images in the same proportion.
+    Names and counts must be equal. Floats may differ by `tolerance · max(100, |v|)`: about 1e-3 for
+    values below 100 nats. Another processor or another number of threads rounds float32
+    differently, which moves the bound of an image by up to about 1e-4 nats and a mean by less; the
+    standard error of every figure is more than a hundred times as large. Shares may differ by
+    `tolerance` itself, and counts of generated images in the same proportion.
     """
     old, new = facts(recorded), facts(found)
     for key, value in old.items():

@@ -1,7 +1,7 @@
 """Files of format 1, and runs from before validation, read as today's. Free of torch.
 
-In format 1 the decoder, the latent code and the likelihood were no components: `config.json` had
-two numbers and a name for them, and their tensors were the engine's own.
+In format 1 the decoder, the latent code and the likelihood were no components: two numbers and a
+name in `config.json` stood for the three, and the engine owned the tensors.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ __all__ = ["config", "tensor_names"]
 
 _PREFIXES = {"posterior.": "latent.layer.", "decoder.": "decoder.lstm."}
 _MARK = "posterior.weight"
-"""Every model of format 1 has this tensor, and none of format 2."""
+"""A tensor in every model of format 1, and in no model of format 2."""
 
 
 def config(data: Any) -> Any:
-    """The data of a model's configuration, a run's or a record's, as it is today.
+    """Today's form of the data of a model's configuration, of a run, or of a record.
 
-    Whatever is not older is unchanged.
+    Data in today's form is unchanged.
 
     Example:
         >>> config({"variant": "x", "latent": 3, "format": 1})["latent"]
@@ -28,7 +28,7 @@ def config(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     if isinstance(data.get("training"), dict):
-        # A run that says nothing of validation was trained on all images.
+        # A run without a word on validation was trained on all images.
         data = data | {"training": {"validation": 0} | data["training"]}
     if "model" in data:
         return data | {"model": config(data["model"])}
@@ -47,7 +47,7 @@ def _part(name: Any, **settings: Any) -> dict[str, Any]:
 
 
 def tensor_names(names: Iterable[str]) -> dict[str, str]:
-    """The name in format 2 of each of a file's tensors.
+    """The name in format 2 of each tensor in a file.
 
     Example:
         >>> tensor_names(["posterior.weight", "decoder.initial"])["decoder.initial"]

@@ -1,4 +1,4 @@
-"""The published weights this version knows: where they are, and the hash of every file.
+"""The published weights that this version knows: their places, and the hash of every file.
 
 `manifest.json` is data of the package. Free of torch.
 """
@@ -61,7 +61,7 @@ REQUIRED = (*USED, CARD)
 """The files that every published model has."""
 
 FILES = (*REQUIRED, TRAINING, *PICTURES)
-"""The files that a published model may have; no other is ever fetched or read."""
+"""The files that a published model may have; no other file is ever fetched or read."""
 
 
 class Pin(Config, frozen=True):
@@ -76,11 +76,11 @@ class Published(Config, frozen=True):
 
     repository: str
     commit: str | None
-    """Full commit on the Hub; None until it is published there."""
+    """Full commit on the Hub; None until the model is published there."""
     parameters: int
     files: dict[str, Pin]
     figures: list[dict[str, Any]]
-    """As JSON has them; `drawzoo.evaluation.protocol.read_figures` reads them."""
+    """The figures as JSON; `drawzoo.evaluation.protocol.read_figures` reads them."""
 
 
 class _Manifest(Config, frozen=True):
@@ -94,10 +94,10 @@ def manifest() -> dict[str, Published]:
 
 
 def read_manifest(path: Path) -> dict[str, Published]:
-    """The models of a manifest file, none if it does not exist yet.
+    """The models of a manifest file; a missing file has no models.
 
     Raises:
-        ConfigError: If it is no manifest.
+        ConfigError: If the file is no manifest.
     """
     if not path.exists():
         return {}
@@ -115,7 +115,7 @@ def pin(path: Path) -> Pin:
     """The pin of a file as it is on the disk.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: If the file cannot be read.
     """
     with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -128,7 +128,7 @@ def pins(folder: Path) -> dict[str, Pin]:
 
 
 def mismatch(path: Path, expected: Pin) -> str | None:
-    """What is wrong with a file, with what was expected and found; None if it is as pinned."""
+    """The difference of a file from its pin, expected and found; None if they agree."""
     try:
         found = pin(path)
     except OSError as error:
@@ -147,10 +147,10 @@ def verify(folder: Path, published: Published, files: Collection[str] = FILES) -
     Arguments:
         folder: The folder.
         published: What the files should be.
-        files: Which of the published ones; all of them unless given.
+        files: The names of the files to check; all published files unless given.
 
     Raises:
-        WeightsError: If one is missing or differs, with what was expected and found.
+        WeightsError: If a file is missing or differs; the message says what was expected.
     """
     for name, expected in published.files.items():
         if name in files and (problem := mismatch(folder / name, expected)):

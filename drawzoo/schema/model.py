@@ -1,7 +1,7 @@
 """The configuration of a model: `config.json`. Free of torch.
 
-A model is its `ModelConfig`: the file beside the weights holds exactly that, and loading needs
-nothing else.
+A model is its `ModelConfig`: the file beside the weights holds the configuration alone, and loading
+needs nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ComponentConfig(Config, frozen=True, kw_only=True):
 
 
 class ModelConfig(Config, frozen=True, kw_only=True):
-    """Everything that defines a model but its weights.
+    """Everything that defines a model, except the weights.
 
     Attributes:
         variant: The architecture's name; with `dataset` it names the model.

@@ -15,22 +15,22 @@ from drawzoo.version import __version__
 __all__ = ["Kept", "Point", "TrainingRecord", "read_record", "seconds", "training_record"]
 
 POINTS = 100
-"""Records of a log that are kept, and as many of those with a validation."""
+"""How many records of a log are kept, and how many records with a validation."""
 
 
 class Point(Config, frozen=True, omit_defaults=True):
-    """The course of a run at a step: means over the steps since the log's record before."""
+    """The course of a run at a step: means over the steps since the previous record."""
 
     step: int
     epoch: float
     nats: float
     kl: float
     valid_nats: float | None = None
-    """The bound on validation, where a pass ended."""
+    """The bound on validation, at the end of an epoch."""
 
 
 class Kept(Config, frozen=True):
-    """The weights with the best bound on validation, which are those that are used."""
+    """The weights with the best bound on validation, which are the weights that are used."""
 
     step: int
     epoch: float
@@ -42,12 +42,12 @@ class TrainingRecord(Config, frozen=True, omit_defaults=True):
 
     Attributes:
         training: The optimisation; the model is in `config.json`.
-        drawzoo: The version that trained it.
+        drawzoo: The version that trained the model.
         train_images: Images of the training split.
-        seconds: What its steps took, by its log.
+        seconds: The time of all steps, by the log.
         log: The run's log, thinned.
         validation_images: Images that were held out, or of the dataset's own split.
-        kept: Whose weights are used; None for those of the last step.
+        kept: The step whose weights are used; None for the last step.
     """
 
     training: TrainingConfig
@@ -60,10 +60,10 @@ class TrainingRecord(Config, frozen=True, omit_defaults=True):
 
 
 def seconds(log: list[dict[str, Any]], batch_size: int) -> list[float]:
-    """The time that the steps up to each record of a log took."""
+    """The time of all steps up to each record of a log, in seconds."""
     return list(
         itertools.accumulate(
-            # Older logs have whole numbers, and 0 for less than half an image a second.
+            # Older logs round the rate to a whole number: 0 for less than half an image a second.
             (record["step"] - before["step"]) * batch_size / (record["images_per_s"] or 0.5)
             for before, record in zip([{"step": 0}, *log[:-1]], log, strict=True)
         )
@@ -80,11 +80,11 @@ def training_record(
     """The record of a finished run.
 
     Arguments:
-        run: Its configuration.
-        log: Its whole log.
-        train_images: Images that it was trained on.
-        validation_images: Images that it was validated on.
-        best: Step and nats of the best bound on them.
+        run: The run's configuration.
+        log: The run's whole log.
+        train_images: The number of training images.
+        validation_images: The number of validation images.
+        best: Step and nats of the best bound on validation.
     """
     took = seconds(log, run.training.batch_size)[-1]
     points = [
@@ -103,7 +103,7 @@ def training_record(
 
 
 def _thinned(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Records spread over a log, the first and the last of them, `POINTS` at most."""
+    """At most `POINTS` records, spread over a log from the first record to the last."""
     if (last := len(log) - 1) < 0:
         return []
     return [log[i] for i in sorted({round(i * last / (POINTS - 1)) for i in range(POINTS)})]
@@ -113,8 +113,8 @@ def read_record(folder: Path) -> TrainingRecord:
     """The record in a model's folder.
 
     Raises:
-        WeightsError: If there is none.
-        ConfigError: If it is not valid.
+        WeightsError: If there is no record.
+        ConfigError: If the record is not valid.
     """
     path = folder / TRAINING
     try:

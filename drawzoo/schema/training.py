@@ -13,7 +13,7 @@ from drawzoo.schema.model import ModelConfig
 __all__ = ["CHECKPOINT", "RunConfig", "TrainingConfig"]
 
 CHECKPOINT = "checkpoint.safetensors"
-"""The name of the file that a run goes on from."""
+"""The name of the file from which a run is resumed."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -25,26 +25,26 @@ class TrainingConfig(Config, frozen=True):
     """The optimisation.
 
     Attributes:
-        epochs: Passes over the training split.
-        restarts: Passes after which the learning rate starts anew, with warm-up and cosine
+        epochs: Epochs: how often all training images are seen.
+        restarts: Epochs after which the learning rate starts anew, with warm-up and cosine
             (Loshchilov and Hutter 2017); in order, each less than `epochs`.
         max_steps: Optimiser steps after which to stop, if that comes first.
-        batch_size: Images in a step; the last, incomplete batch of a pass is left out.
+        batch_size: Images in a step; the last, incomplete batch of an epoch is left out.
         optimizer: A registered optimiser, by its name or `distribution:name`.
-        learning_rate: After the warm-up.
-        matrix_learning_rate: The same of Muon, for the matrices that suit it; `learning_rate` is
-            for the rest.
-        final_learning_rate: At the end of the cosine decay, as a fraction of the rate.
+        learning_rate: The rate after the warm-up.
+        matrix_learning_rate: Muon's rate after the warm-up, for the matrices that suit Muon;
+            `learning_rate` is for the rest.
+        final_learning_rate: The rate at the end of the cosine decay, as a fraction.
         warmup_steps: Steps of linear warm-up; at most a tenth of the run.
-        weight_decay: Of AdamW, or of Muon's matrices: the fraction of a weight that a step takes
-            off, over the learning rate. Of Adam, a part of the gradient.
+        weight_decay: For AdamW and Muon's matrices, the fraction of a weight that a step takes off,
+            over the learning rate; for Adam, a part of the gradient.
         clip_norm: The gradient's norm is clipped to this.
         ema_decay: Decay of the exponential moving average of the weights; 0 for none.
-        validation: Images whose bound is measured after each pass, and which are never trained on;
-            0 for none. They are of the dataset's own split `valid`, at most all of it, or else of
-            the training split, at most a tenth of it.
-        patience: Passes without a better bound on them after which to stop; None for never.
-        seed: Of everything random: weights, order, binarisation and noise.
+        validation: The number of images whose bound is measured after each epoch, and which are
+            never trained on; 0 for none. The images are of the dataset's own split `valid`, at most
+            all of it, or else of the training split, at most a tenth of it.
+        patience: Epochs without a better bound on validation after which to stop; None for never.
+        seed: The seed of everything random: weights, order, binarisation and noise.
     """
 
     epochs: Count = 20
@@ -74,7 +74,7 @@ class TrainingConfig(Config, frozen=True):
             raise ValueError("patience needs validation, which is 0")
 
     def lengthens(self, shorter: TrainingConfig) -> bool:
-        """Whether this is `shorter` with passes added after a restart at its end."""
+        """Whether this is `shorter` with epochs added after a restart at its end."""
         if self.restarts != (*shorter.restarts, shorter.epochs):
             return False
         longer = msgspec.structs.replace(shorter, epochs=self.epochs, restarts=self.restarts)
@@ -82,7 +82,7 @@ class TrainingConfig(Config, frozen=True):
 
 
 class RunConfig(Config, frozen=True):
-    """All that decides what a run ends with: model and optimisation."""
+    """Model and optimisation, which together decide the result of a run."""
 
     model: ModelConfig
     training: TrainingConfig

@@ -1,7 +1,7 @@
-"""The one place that fetches from the Hugging Face Hub; every failure leaves it as one line.
+"""Fetching from the Hugging Face Hub, and from nowhere else; every failure is one line.
 
-The client's connections are used, not its downloads: what a server says names no file here, and is
-written only to the file that the caller names. `huggingface_hub` is imported when it is needed.
+The connections of `huggingface_hub` are used, not its downloads: a server names no file here, and
+data is written only to the file that the caller names. `huggingface_hub` is imported when needed.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ DEADLINE = 20.0
 """Seconds that all answers of a session may take together, and one more for every `RATE` bytes."""
 
 RATE = 16_000
-"""Bytes a second; a server that sends fewer for long is given up on."""
+"""Bytes a second; a server that stays slower is given up on."""
 
 REDIRECTS = 5
 
 ABOUT: dict[str, Any] = {"library_name": "drawzoo", "library_version": __version__}
-"""Who asks."""
+"""The user agent of the requests."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Report = Callable[[int, int | None], None]
-"""Is told the bytes that have arrived, and those that will in all, if that is known."""
+"""Is told the bytes that have arrived, and the bytes that will arrive in all, if known."""
 
 T = TypeVar("T")
 
 
 class UnreachableError(HubError):
-    """There was no answer, or none of use."""
+    """The Hub did not answer, or the answer is of no use."""
 
 
 class MissingFileError(HubError):
@@ -63,12 +63,12 @@ class MissingFileError(HubError):
 
 
 class Session:
-    """Requests that belong together, such as those for the files of a model.
+    """Requests that belong together, such as the requests for a model's files.
 
     Arguments:
         report: Is told of the bytes as they arrive.
         token: Whether to send the user's token to the Hub.
-        expected: Bytes that will arrive in all, if that is known.
+        expected: Bytes that will arrive in all, if known.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Session:
 
         self._client = get_session()
         headers = build_hf_headers(token=None if token else False, **ABOUT)
-        # What arrives packed could be of any length unpacked.
+        # A packed answer could be of any length once it is unpacked.
         self._headers = headers | {"accept-encoding": "identity"}
         self._report = report
         self._expected = expected
@@ -112,10 +112,10 @@ class Session:
         return commit
 
     def size(self, repository: str, commit: str, file: str) -> int | None:
-        """The bytes that a file has, if the Hub says.
+        """The length of a file in bytes, or None if the Hub does not say.
 
         Raises:
-            HubError: If it is not there, or there is no sound answer.
+            HubError: If the file is not there, or there is no sound answer.
         """
         response = self._open_file("HEAD", repository, commit, file)
         response.close()
@@ -129,21 +129,21 @@ class Session:
         path: Path,
         limit: int | Callable[[int | None], int],
     ) -> None:
-        """Fetches a file at a full commit. What it holds is not checked here.
+        """Fetches a file at a full commit. The caller checks the content.
 
         Arguments:
             repository: user/name.
             commit: 40 hexadecimal digits, so that all files are of the same commit.
-            file: Its name in the repository.
-            path: Where to write it.
-            limit: The bytes that it may have, or a function that tells them from the length that is
-                announced, if one is.
+            file: The file's name in the repository.
+            path: Where to write the file.
+            limit: The most bytes that the file may have, or a function of the announced length
+                (None without one) that returns the most.
 
         Raises:
-            MissingFileError: If it is not there.
-            HubError: If it cannot be had.
-            WeightsError: If it is longer than its limit.
-            OutputError: If it cannot be written.
+            MissingFileError: If the file is not there.
+            HubError: If the file cannot be fetched.
+            WeightsError: If the file is longer than the limit.
+            OutputError: If the file cannot be written.
         """
         what = f"{file} of {repository}"
         before = self._arrived
@@ -160,7 +160,7 @@ class Session:
                     self._receive(response, what, most, target.write)
                 return
             except UnreachableError:
-                # Lines do break; what was not even begun is not tried again.
+                # Connections break; only a download that has begun is tried again.
                 if last or self._left() <= 0:
                     raise
                 self._arrived = before
@@ -175,7 +175,7 @@ class Session:
         return self._open(method, url, f"{file} of {repository}", repository, commit)
 
     def _open(self, method: str, url: str, what: str, repository: str, revision: str) -> Response:
-        """The answer to a request, its body unread, once it is 200 and of the right commit."""
+        """The answer to a request, checked for status and commit; the body is unread."""
         from huggingface_hub import constants
 
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
@@ -210,7 +210,7 @@ class Session:
                 )
             if following is None or linked:
                 break
-            # Never from a protected line to an open one, or to what is no line at all.
+            # Never from https to http, or to another scheme.
             if following.url.scheme not in ("https", request.url.scheme):
                 raise HubError(f"{what}: the Hub points to {following.url}, which is not followed")
             request = following
@@ -249,7 +249,7 @@ class Session:
         except DrawzooError:
             raise
         except OSError as error:
-            # The client's errors are none, so this one is of the file, or the time is over.
+            # The client raises no OSError: this error is the file's, or the time is over.
             if not isinstance(error, TimeoutError):
                 raise
             raise self._unreachable(what, error) from error
@@ -262,9 +262,9 @@ class Session:
     def _in_time(self, call: Callable[[], T]) -> T:
         """The result of `call`, or `TimeoutError` once the session's time is over.
 
-        It runs in a thread: no limit of the client's holds for a name that is looked up, for
-        addresses that are tried one after the other, or for headers that come byte by byte. A call
-        that is given up on ends with the next piece that arrives, or with the process.
+        `call` runs in a thread: no time limit of the client holds for looking up a name, for trying
+        addresses one after the other, or for headers that come byte by byte. An abandoned call
+        ends with the next piece that arrives, or with the process.
         """
         future: Future[T] = Future()
 
@@ -298,7 +298,7 @@ class Session:
 def refusal(
     status: int, code: str | None, what: str, repository: str, revision: str
 ) -> DrawzooError:
-    """What a status says that is not 200, and `code`, the Hub's own word for it."""
+    """The error for a status that is not 200, and for the Hub's own word for it, `code`."""
     if code == "EntryNotFound":
         return MissingFileError(f"{what} is not there at {revision}; a model has it")
     if code == "RevisionNotFound":

@@ -1,7 +1,7 @@
-"""What is fetched from the Hub, checked, and only then put into its cache. Free of torch.
+"""Fetching from the Hub: files are checked, and only then put into the cache. Free of torch.
 
-Files arrive in a private folder inside the cache. Once all of them are as pinned or, of a model
-that no manifest pins, have passed `check_stranger`, they are moved to where the Hub's client looks.
+Files arrive in a private folder inside the cache. Once every file is as pinned or, for a model that
+no manifest pins, has passed `check_stranger`, all files are moved to where the Hub's client looks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HUB = "hf-hub:"
 """How the name of a repository's model begins."""
 
 ABANDONED = 120.0
-"""Seconds without a byte after which an unfinished download is nobody's any more."""
+"""Seconds without a byte after which an unfinished download counts as abandoned."""
 
 _INCOMING = "incoming-"
 
@@ -53,10 +53,10 @@ def snapshot(repository: str, commit: str, cache: Path) -> Path:
 
 
 def resolve(session: Session, repository: str, revision: str, cache: Path) -> str:
-    """The commit that a revision means now or, without a Hub, meant when it was last used.
+    """The commit that a revision means now or, offline, meant when it was last used.
 
     Raises:
-        HubError: If there is none.
+        HubError: If there is no such commit.
     """
     if COMMIT.fullmatch(revision):
         return revision
@@ -75,9 +75,9 @@ def resolve(session: Session, repository: str, revision: str, cache: Path) -> st
 
 
 def remember(repository: str, revision: str, commit: str, cache: Path) -> None:
-    """Writes down what a revision means, for when there is no Hub."""
+    """Keeps the commit that a revision means, for use offline."""
     reference = repository_folder(repository, cache) / "refs" / revision
-    # What cannot be written is asked again.
+    # If this fails, the Hub is asked again next time.
     with contextlib.suppress(OSError, OutputError):
         if not reference.is_file() or reference.read_bytes() != commit.encode():
             reference.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def remember(repository: str, revision: str, commit: str, cache: Path) -> None:
 def fetch_stranger(
     session: Session, repository: str, commit: str, files: Collection[str], folder: Path
 ) -> None:
-    """Fetches what a snapshot lacks; it is there only once all of it was checked."""
+    """Fetches the files that a snapshot lacks; all are checked before the first appears."""
     with _incoming(folder, f"{HUB}{repository}@{commit[:12]}") as new:
         for file in USED:
             if file not in files:
@@ -97,12 +97,12 @@ def fetch_stranger(
             else:
                 limit = MAX_JSON_BYTES if file == CONFIG else _weights_limit(new)
                 session.fetch(repository, commit, file, new / file, limit)
-            # The configuration is read before anything that could be long is fetched.
+            # The configuration is read before the weights, which could be long, are fetched.
             check_stranger(new)
 
 
 def _weights_limit(folder: Path) -> Callable[[int | None], int]:
-    """The bytes that a stranger's weights may have, by the configuration in the folder."""
+    """The most bytes that a stranger's weights may have, by the configuration in the folder."""
 
     def limit(announced: int | None) -> int:
         if announced is not None:
@@ -119,7 +119,7 @@ def _weights_limit(folder: Path) -> Callable[[int | None], int]:
 def fetch_pinned(
     published: Published, commit: str, files: Collection[str], cache: Path, report: Report
 ) -> Path:
-    """The folder of the files of a commit, each as pinned; what differs is fetched once more."""
+    """The folder of a commit's files, each as pinned; a file that differs is fetched once more."""
     repository = published.repository
     folder = snapshot(repository, commit, cache)
     lacking = {
@@ -147,7 +147,7 @@ def _incoming(snapshot: Path, name: str) -> Iterator[Path]:
 
     Arguments:
         snapshot: The snapshot's folder, which need not exist yet.
-        name: What errors call the private folder, which is gone when they are read.
+        name: What errors call the private folder, which is gone when the user reads the error.
 
     Raises:
         OutputError: If the cache cannot be written.
@@ -179,7 +179,7 @@ def _incoming(snapshot: Path, name: str) -> Iterator[Path]:
 
 
 def _sweep(place: Path) -> None:
-    """Removes the folders of downloads that were killed."""
+    """Removes the folders that killed downloads left."""
     for left in place.glob(f"{_INCOMING}*"):
         with contextlib.suppress(OSError):
             if time.time() - max(p.stat().st_mtime for p in (left, *left.iterdir())) > ABANDONED:

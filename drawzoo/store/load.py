@@ -15,12 +15,12 @@ def load(name: str) -> Draw:
 
     Arguments:
         name: A registered name, such as "model3-mnist", "local-dir:PATH", or
-            "hf-hub:user/repo@revision". What is neither in the cache nor ships is fetched.
+            "hf-hub:user/repo@revision". A model neither cached nor shipped is fetched.
 
     Raises:
         UnknownNameError: If there is no such model.
         WeightsError: If the weights are missing, damaged, or do not fit.
-        HubError: If they could only come from the Hub, and do not.
+        HubError: If only the Hub has the weights, and does not give them.
 
     Example:
         >>> model = load("model3-mnist")
@@ -29,7 +29,7 @@ def load(name: str) -> Draw:
     """
     from drawzoo.store.sources import locate
 
-    # Before torch is imported: what is refused here is refused at once.
+    # Before torch is imported, so that a refusal comes at once.
     folder = locate(name).folder
 
     from drawzoo.store.weights import read_model

@@ -1,9 +1,9 @@
 """Drawings by the million: a folder of shards, written one after the other.
 
 A shard holds `SHARD` drawings, as one safetensors file (`images`, uint8 [n, C, H, W]) or as a tar
-file of PNGs. Drawing i depends on the model and the seed alone: not on how many are asked for, nor
-on how many processes draw, nor on interruptions. Each shard says which drawings it holds, so
-the same command again goes on, and draws anew what is damaged; memory is that of one shard.
+file of PNGs. Drawing i depends on the model and the seed alone: not on the number of drawings,
+nor on the number of processes, nor on interruptions. Each shard says which drawings it holds, so
+the same command again goes on, and draws damaged shards anew. One shard at a time is in memory.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ INDEX = "index.json"
 KEY = "drawzoo"
 """The entry, metadata of safetensors or a header of tar, that says which drawings a shard holds."""
 COUNT = "drawzoo.drawings"
-"""A header of tar: how many."""
+"""A header of tar: the number of drawings in a shard."""
 
 
 def write_shards(
@@ -56,22 +56,22 @@ def write_shards(
     world: World = ALONE,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> None:
-    """Draws `num` images into the shards of a folder; those that are there are kept.
+    """Draws `num` images into the shards of a folder; shards that are there are kept.
 
     Arguments:
         model: The model.
-        folder: Where; it is made.
-        num: The number of drawings. More than before adds to them.
-        seed: Of the drawings.
+        folder: The folder, which need not exist yet.
+        num: The number of drawings. More than before adds shards.
+        seed: The seed of the drawings.
         steps: Steps to draw; the model's T unless given.
-        format: Of the shards.
+        format: The format of the shards.
         name: What the index calls the model; its configuration's name unless given.
         world: The processes that share the shards.
         progress: Wraps the numbers of this process's shards.
 
     Raises:
         ConfigError: If the folder holds other drawings, or PNG cannot hold the images.
-        WeightsError: If the model draws what is not finite.
+        WeightsError: If a drawing is not finite.
     """
     channels = model.config.image[0]
     if format == "png" and channels not in (1, 3):
@@ -93,12 +93,12 @@ def write_shards(
         first, count = shard * SHARD, min(SHARD, num - shard * SHARD)
         path = folder / f"{shard:06}.{suffix}"
         mark = _mark(index, first)
-        # The last one of a smaller number is not whole in a larger one.
+        # The last shard of an earlier, smaller run may be incomplete now.
         if _count(path, format, mark, ours) >= count:
             _write_index(folder / INDEX, index, world)
             continue
         for _ in range((first - drawn) // CHUNK):
-            # The chunks of other shards take their seeds and draw nothing.
+            # The chunks of other shards only use up their seeds.
             torch.randint(2**62, (), generator=generator)
         images = model.sample(count, steps=steps, generator=generator)
         drawn = first + -(-count // CHUNK) * CHUNK
@@ -130,7 +130,7 @@ def _write_index(path: Path, index: dict[str, Any], world: World) -> None:
 
 
 def _fingerprint(model: Draw) -> str:
-    """Of the weights: drawings of two trainings of one model do not mix."""
+    """A hash of the weights, so that drawings of two trainings of a model do not mix."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -139,21 +139,21 @@ def _fingerprint(model: Draw) -> str:
 
 
 def _mark(index: dict[str, Any], first: int) -> str:
-    """What tells a shard from one of other drawings, or from another of the same."""
+    """The mark of the shard that begins with the drawing `first`, among the drawings of `index`."""
     return hashlib.sha256(msgspec.json.encode([index, first])).hexdigest()
 
 
 def _count(path: Path, format: Format, mark: str, ours: bool) -> int:
-    """The drawings in a shard, 0 if they must be drawn anew, which is said unless there are none.
+    """The number of drawings in a shard; 0, with a warning, if a damaged shard must be drawn anew.
 
     Arguments:
         path: The shard's file.
-        format: Its format.
-        mark: Its mark.
+        format: The shard's format.
+        mark: The shard's mark.
         ours: Whether the folder is known to hold these drawings.
 
     Raises:
-        ConfigError: If the folder may hold anything, and has something else in the shard's place.
+        ConfigError: If `ours` is false, and something else is in the shard's place.
     """
     try:
         count, found = _read(path, format)
@@ -179,7 +179,7 @@ def _read(path: Path, format: Format) -> tuple[int, str | None]:
     if format == "png":
         with tarfile.open(path, "r:") as tar:
             count = sum(1 for _ in itertools.islice(tar, SHARD))
-            # What was cut off between two entries looks whole.
+            # A file that was cut off between two entries looks whole.
             if tar.pax_headers.get(COUNT, str(count)) != str(count):
                 raise tarfile.ReadError("unexpected end of data")
             return count, tar.pax_headers.get(KEY)

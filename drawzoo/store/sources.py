@@ -1,9 +1,9 @@
 """Where a model's files come from. Free of torch, and of the Hub's client until it is needed.
 
-What the user names (`local-dir:PATH`, `hf-hub:user/repo@revision`) is taken from there. A published
-model is pinned by content, so that every copy is the same: whatever loads it takes the cheapest,
-from the cache, from the package, or else from the Hub; `pull` alone means the Hub. The cache has
-the layout of the Hub's client, so that its other programs find, list and remove the files too.
+A place that the user names (`local-dir:PATH`, `hf-hub:user/repo@revision`) is the only place asked.
+A published model is pinned by content, so that every copy is the same: loading takes the cheapest
+copy, from the cache, from the package, or else from the Hub; `pull` alone means the Hub. The cache
+has the layout of the Hub's client, so that `hf cache` finds, lists and removes the files too.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ _ADDRESS = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][
 
 
 class Located(NamedTuple):
-    """A model's folder, and what kind of place it is."""
+    """A model's folder, and the kind of place where it lies."""
 
     folder: Path
     source: Source
     commit: str | None = None
-    """The commit on the Hub that it was fetched at."""
+    """The commit on the Hub that the folder was fetched at."""
 
 
 class Address(NamedTuple):
@@ -92,16 +92,16 @@ def locate(
 
     Arguments:
         name: A registered name, `local-dir:PATH` or `hf-hub:user/repo@revision`.
-        files: Those that are needed; of a stranger's model never more than `manifest.USED`.
+        files: The files that are needed; of a stranger's model at most `manifest.USED`.
         cache: The Hub's cache; the user's unless given.
         report: Is told of the bytes as they arrive.
 
     Raises:
         UnknownNameError: If there is no such model.
-        WeightsError: If it has no weights, or they are not those published.
+        WeightsError: If the model has no weights, or the weights are not the published ones.
         ConfigError: If a stranger's configuration is not valid.
-        HubError: If only the Hub may have it, and does not give it.
-        OutputError: If it must be fetched, and the cache cannot be written.
+        HubError: If only the Hub may have the model, and does not give it.
+        OutputError: If the model must be fetched, and the cache cannot be written.
     """
     cache = cache or hub_cache()
     if name.startswith(LOCAL):
@@ -140,12 +140,12 @@ def pull(
     cache: Path | None = None,
     report: Report = _silent,
 ) -> Located:
-    """Brings all files of a published model from the Hub into the cache, if they are not there.
+    """Brings all files of a published model from the Hub into the cache, unless they are there.
 
     Arguments:
-        name: As for `locate`; what is not published by name is located.
-        source: "hub"; "shipped" to verify the copy that ships instead; "auto" for the Hub and,
-            where it does not have or give it, the copy that ships, which is then said.
+        name: As for `locate`; a model that is not published by name is located.
+        source: "hub"; "shipped" to verify the copy that ships instead; "auto" for the Hub or, if
+            the Hub does not give the model, the copy that ships, with a message.
         cache: The Hub's cache; the user's unless given.
         report: Is told of the bytes as they arrive.
 
@@ -177,22 +177,22 @@ def pull(
 
 
 class Preview(NamedTuple):
-    """What `pull` would do."""
+    """The plan of a `pull`."""
 
     source: Source
     repository: str | None
     commit: str | None
     bytes: int | None
-    """To be fetched; None if the Hub does not say."""
+    """Bytes to be fetched; None if the Hub does not say."""
 
 
 def preview(name: str, source: str = "auto", *, cache: Path | None = None) -> Preview:
-    """What `pull` would do; it fetches nothing, and asks the Hub only about an `hf-hub:` one.
+    """The plan of a `pull`; fetches nothing, and asks the Hub only about an `hf-hub:` model.
 
     Raises:
         UnknownNameError: If there is no such model.
-        WeightsError: If it has no weights.
-        HubError: If the Hub does not have it, or does not answer.
+        WeightsError: If the model has no weights.
+        HubError: If the Hub does not have the model, or does not answer.
     """
     cache = cache or hub_cache()
     if name.startswith(LOCAL):
@@ -226,18 +226,18 @@ def copy_to(folder: Path, target: Path, name: str) -> Path:
     """Copies a model's files into a folder of its own below `target`, each whole or not at all.
 
     Arguments:
-        folder: Where `locate` found it.
-        target: The folder to make its folder in.
-        name: What it was located by; the last part names its folder.
+        folder: Where `locate` found the model.
+        target: The folder to make the model's folder in.
+        name: The name that was located; the last part names the new folder.
 
     Returns:
-        Its folder.
+        The new folder.
 
     Raises:
-        OutputError: If it cannot be written.
-        WeightsError: If it changed meanwhile and is not the published one any more.
+        OutputError: If the new folder cannot be written.
+        WeightsError: If the model changed meanwhile and is not the published one any more.
     """
-    strange = name.startswith((LOCAL, HUB))
+    unpublished = name.startswith((LOCAL, HUB))
     short = folder.resolve().name if name.startswith(LOCAL) else name.rpartition(":")[2]
     own = target / short.rpartition("/")[2].partition("@")[0]
     try:
@@ -246,9 +246,9 @@ def copy_to(folder: Path, target: Path, name: str) -> Path:
         raise OutputError(
             f"cannot make the folder {own}: {error.strerror}; choose another"
         ) from error
-    for file in USED if strange else published_model(name)[1].files:
+    for file in USED if unpublished else published_model(name)[1].files:
         write_atomic(own / file, (folder / file).read_bytes())
-    if not strange:
+    if not unpublished:
         verify(own, published_model(name)[1])
     return own
 
@@ -257,7 +257,7 @@ def parse_address(name: str) -> Address:
     """The repository and revision that `hf-hub:user/repo@revision` names.
 
     Raises:
-        UnknownNameError: If it is not of that form.
+        UnknownNameError: If the name has another form.
 
     Example:
         >>> parse_address("hf-hub:user/repo")
@@ -270,10 +270,10 @@ def parse_address(name: str) -> Address:
 
 
 def parse_repository(name: str) -> str:
-    """`name`, if it is of the form user/repo.
+    """`name`, if it has the form user/repo.
 
     Raises:
-        UnknownNameError: If it is not.
+        UnknownNameError: If the name has another form.
     """
     if "@" in name or ":" in name:
         raise UnknownNameError(f"{name!r} is no repository; say user/repo")
@@ -281,7 +281,7 @@ def parse_repository(name: str) -> str:
 
 
 def cached(name: str, cache: Path | None = None) -> Path | None:
-    """The cache's folder of a published model, if there is one, unverified."""
+    """The cache's folder of a published model, unverified; None if there is no such folder."""
     published = manifest().get(name)
     if published is None or published.commit is None:
         return None
@@ -290,7 +290,7 @@ def cached(name: str, cache: Path | None = None) -> Path | None:
 
 
 def shipped(name: str) -> Path | None:
-    """The folder of the copy that ships with the package, if there is one."""
+    """The folder of the copy that ships with the package; None if no copy ships."""
     return next((place / name for place in _CARDS if (place / name).is_dir()), None)
 
 
@@ -299,7 +299,7 @@ def published_model(name: str) -> tuple[str, Published]:
 
     Raises:
         UnknownNameError: If there is no such model.
-        WeightsError: If it has no published weights.
+        WeightsError: If the model has no published weights.
     """
     if "/" in name or "\\" in name or name.startswith("."):
         raise UnknownNameError(f"{name!r} is no model's name; {_meant(name)}")
@@ -314,7 +314,7 @@ def published_model(name: str) -> tuple[str, Published]:
 
 
 def _meant(name: str) -> str:
-    """What to say instead of an address or a path."""
+    """The advice for a name that looks like an address or a path."""
     if name.startswith(HUB):
         return f"what is published under an address has no pinned files; say drawzoo pull {name}"
     if url := _URL.fullmatch(name):
@@ -325,7 +325,7 @@ def _meant(name: str) -> str:
 
 
 def pinned(entry: Entry) -> Published | None:
-    """The published weights of a registered model, None if it has none.
+    """The published weights of a registered model; None without published weights.
 
     The manifest is drawzoo's own: another distribution's model of the same name is another model.
     """
@@ -333,7 +333,7 @@ def pinned(entry: Entry) -> Published | None:
 
 
 def _good(short: str, published: Published, cache: Path) -> Path | None:
-    """The cache's folder of a published model, if all its files are there and as published."""
+    """The cache's folder of a published model; None unless all files are there and as published."""
     if folder := cached(short, cache):
         with contextlib.suppress(WeightsError):
             verify(folder, published)
@@ -363,7 +363,7 @@ def _not_shipped(name: str) -> WeightsError:
 
 
 def _checked_folder(text: str) -> Path:
-    """A folder that a user names, whose files are files and lie in it."""
+    """A folder that a user names; its files must be regular files inside the folder."""
     folder = expanded(text)
     if not folder.is_dir():
         raise WeightsError(f"there is no folder {folder}")

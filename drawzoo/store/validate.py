@@ -1,5 +1,5 @@
-"""A model's folder, checked without torch: what a stranger put there is refused before the
-seconds and the memory that torch takes are spent on it.
+"""A model's folder, checked without torch: a stranger's bad files are refused before they cost the
+seconds and the memory that torch takes.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ MAX_WEIGHTS_BYTES = 1 << 30
 """Longer weights are refused."""
 
 CHEAP_BYTES = 64 << 20
-"""Up to this length a stranger's weights are fetched and looked into without torch; longer ones
-must first have the length that torch, whose import takes seconds, finds for the configuration."""
+"""Up to this length a stranger's weights are fetched and checked without torch; longer weights must
+first have the length that torch, whose import takes seconds, finds for the configuration."""
 
 MAX_DEPTH = 8
-"""Of the settings of a stranger's component."""
+"""The longest settings, as JSON, of a stranger's component."""
 
 CANVAS = "initial_canvas"
 """The one tensor that is not a component's."""
 
 HALF = {"format": "half"}
-"""How a file says that its floats are stored in 16 bits; models always compute in 32."""
+"""The metadata of a file whose floats are stored in 16 bits; models always compute in 32 bits."""
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
 _ITEM_BYTES = {"F32": 4, "F16": 2, "I64": 8}
@@ -57,12 +57,12 @@ _CHUNK = 1 << 20
 
 
 class TensorEntry(Config, frozen=True):
-    """What the header of a safetensors file says of a tensor.
+    """A tensor's entry in the header of a safetensors file.
 
     Attributes:
         dtype: F32, or in a file of half precision F16; whole numbers, I64, are counters.
-        shape: Its sides.
-        data_offsets: Its first byte after the header, and the one after its last.
+        shape: The tensor's shape.
+        data_offsets: The tensor's first byte after the header, and the byte after its last.
     """
 
     dtype: Annotated[str, msgspec.Meta(max_length=8)]
@@ -75,20 +75,20 @@ class Header(NamedTuple):
 
     tensors: dict[str, TensorEntry]
     floats: str
-    """The type of its floats; one that the file does not declare is a mistake or worse."""
+    """The type of the file's floats; half precision must be declared in the metadata."""
 
     @property
     def shapes(self) -> Shapes:
-        """Its tensors' shapes, and which of them hold floats."""
+        """The shape of each tensor, and whether the tensor holds floats."""
         return {n: Shape(tuple(e.shape), e.dtype == self.floats) for n, e in self.tensors.items()}
 
 
 class Shape(NamedTuple):
-    """What a model's configuration says of a tensor."""
+    """The shape of a tensor by a model's configuration, and whether the tensor holds floats."""
 
     sides: tuple[int, ...]
     is_float: bool
-    """Whole numbers are counters, such as those of batch normalisation."""
+    """Whether the tensor holds floats; whole numbers are counters, as in batch normalisation."""
 
 
 Shapes = dict[str, Shape]
@@ -98,8 +98,8 @@ def read_config(folder: Path) -> ModelConfig:
     """The configuration in a model's folder.
 
     Raises:
-        WeightsError: If there is none.
-        ConfigError: If it is not valid.
+        WeightsError: If there is no configuration.
+        ConfigError: If the configuration is not valid.
     """
     path = folder / CONFIG
     try:
@@ -111,13 +111,13 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a safetensors file, its names those of format 2.
+    """The header of a safetensors file, with the names of format 2.
 
-    The header must agree with the file's length. It is stricter than safetensors: no name twice,
-    no gaps, one type of floats beside I64, a bounded length.
+    The header must agree with the file's length. The check is stricter than safetensors: no name
+    twice, no gaps, one type of floats beside I64, a bounded length.
 
     Raises:
-        WeightsError: If it is anything else.
+        WeightsError: If the header is anything else.
     """
     try:
         with open_regular(path) as file:
@@ -149,10 +149,10 @@ def check_finite(path: Path, header: Header) -> None:
 
     Arguments:
         path: The file.
-        header: As `read_header` gives it.
+        header: The file's header, from `read_header`.
 
     Raises:
-        WeightsError: If there is one, with the tensor's name.
+        WeightsError: If a value is not finite; the message names the tensor.
     """
     import numpy as np
 
@@ -174,9 +174,8 @@ def check_finite(path: Path, header: Header) -> None:
 def check_stranger(folder: Path) -> None:
     """Refuses a folder in which something is wrong that can be seen without torch.
 
-    What is not there is not looked for. Whether the tensors of the components are theirs is seen
-    when they are loaded, since only their own code knows; but where a model of the same make ships,
-    they must have the shapes of that one's.
+    Missing files are not an error here. Component tensors are checked on load, because only the
+    component knows their shapes; if a model of the same make ships, its shapes are known here.
 
     Raises:
         ConfigError: If the configuration is not valid.
@@ -194,8 +193,8 @@ def check_stranger(folder: Path) -> None:
         header, size = read_header(path), path.stat().st_size
         _check_engine(path, header, config)
         check_size(path, size, config)
-        for twin in filter(None, map(shipped, manifest())):
-            if (shapes := _shapes_if_alike(config, settings, twin)) is not None:
+        for other in filter(None, map(shipped, manifest())):
+            if (shapes := _shapes_if_alike(config, settings, other)) is not None:
                 check_tensors(path, header, shapes)
         if size <= CHEAP_BYTES:
             check_finite(path, header)
@@ -210,9 +209,9 @@ def check_size(where: Any, size: int, config: ModelConfig) -> None:
         config: The configuration.
 
     Raises:
-        WeightsError: If they are.
+        WeightsError: If the weights are too short.
     """
-    # A channel of the canvas, in half precision.
+    # One channel of the canvas, in half precision, is the least.
     least = 2 * math.prod(config.image[1:])
     if size < least:
         raise WeightsError(
@@ -228,7 +227,7 @@ def _check_engine(path: Path, header: Header, config: ModelConfig) -> None:
     if CANVAS not in header.tensors:
         raise WeightsError(f"{path} does not fit {CONFIG}: it lacks {CANVAS}")
     shape, (height, width) = header.tensors[CANVAS].shape, config.image[1:]
-    # How many channels there are is for the likelihood to say.
+    # The likelihood decides how many channels a canvas has.
     if len(shape) != 3 or shape[1:] != [height, width]:
         raise WeightsError(
             f"{path} does not fit {CONFIG}: {CANVAS} is {header.floats} {shape}, "
@@ -240,7 +239,7 @@ def check_tensors(path: Path, header: Header, expected: Shapes) -> None:
     """Refuses weights whose tensors are not those expected.
 
     Raises:
-        WeightsError: If one is missing, too many, or of another shape or type.
+        WeightsError: If a tensor is missing, too many, or of another shape or type.
     """
     found = header.tensors
     if missing := sorted(expected.keys() - found):
@@ -262,7 +261,7 @@ def _parts(config: ModelConfig) -> list[tuple[str, ComponentConfig]]:
 
 
 def _settings(where: Path, kind: str, part: ComponentConfig) -> Config | None:
-    """A component's settings, if their class is known without torch."""
+    """A component's settings, or None if their class is unknown without torch."""
     from drawzoo.registry.build import component_settings
 
     if _is_deep(part.config, MAX_DEPTH):
@@ -271,23 +270,23 @@ def _settings(where: Path, kind: str, part: ComponentConfig) -> Config | None:
 
 
 def _shapes_if_alike(
-    config: ModelConfig, settings: tuple[Config | None, ...], twin: Path
+    config: ModelConfig, settings: tuple[Config | None, ...], folder: Path
 ) -> Shapes | None:
-    """The shapes of the model in the folder `twin`, if by its configuration they are the same."""
+    """The shapes of the model in `folder`, if its configuration is alike; else None."""
     from drawzoo.registry.build import component_entry
 
     if None in settings:
         return None
-    # What is wrong with that model, or with plugins that it alone needs, is no fault of this one.
+    # A fault of the other model, or of a plugin that only the other needs, is none of this model.
     with contextlib.suppress(DrawzooError):
-        other = read_config(twin)
+        other = read_config(folder)
         pairs = zip(_parts(config), _parts(other), settings, strict=True)
         if config.image == other.image and all(
             component_entry(kind, one) == component_entry(kind, two)
-            and _settings(twin / CONFIG, kind, two) == known
+            and _settings(folder / CONFIG, kind, two) == known
             for (kind, one), (_, two), known in pairs
         ):
-            return read_header(twin / WEIGHTS).shapes
+            return read_header(folder / WEIGHTS).shapes
     return None
 
 

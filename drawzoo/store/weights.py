@@ -36,11 +36,11 @@ def write_model(
     """Writes the configuration and the weights of a model, each whole or not at all.
 
     Arguments:
-        folder: Where to.
+        folder: The folder to write to.
         config: The model's configuration.
         state: The model's tensors.
-        half: Whether to store weights as float16, in half the bytes. It rounds them to 11
-            significant bits; they are read back as float32.
+        half: Whether to store weights as float16, in half the bytes. Weights are rounded to
+            11 significant bits, and read back as float32.
 
     Raises:
         OutputError: If the folder cannot be written.
@@ -76,7 +76,7 @@ def read_model(folder: Path) -> Draw:
         raise WeightsError(
             f"{path} is damaged or no safetensors file ({error}); get it again"
         ) from None
-    # Building draws random weights, which must not move the caller's random numbers.
+    # Building draws random weights; the caller's random numbers must stay as they were.
     with torch.random.fork_rng(devices=[]):
         model = build(config)
     names = format1.tensor_names(tensors)
