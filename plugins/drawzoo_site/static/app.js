@@ -21,10 +21,13 @@ function model(name) {
       if (!answer.ok) throw new ModelError(`${name}: ${file} is not there (${answer.status})`);
       return answer;
     };
-    models.set(name, (async () => {
+    const fetched = (async () => {
       const [config, weights] = await Promise.all([get("config.json"), get("model.safetensors")]);
       return new Draw(await config.text(), await weights.arrayBuffer());
-    })());
+    })();
+    models.set(name, fetched);
+    // What failed is tried again when it is next asked for.
+    fetched.catch(() => models.delete(name));
   }
   return models.get(name);
 }
@@ -48,8 +51,9 @@ class Panel {
       this.model = await model(this.name);
       const { seed, index, temperature, mode } = state, size = this.model.image.reduce((a, b) => a * b);
       if (mode === "sample") this.steps = this.model.sample({ seed, index, temperature });
-      else if (state.x && state.x.length < size) throw new ModelError("the drawing has fewer pixels than the model's images");
-      else if (state.x) this.steps = this.model.encode(state.x.subarray(0, size), { seed });
+      else if (state.x && Math.ceil(state.x.length / 4) !== Math.ceil(size / 4)) {
+        throw new ModelError("the drawing has not the size of the model's images; draw another");
+      } else if (state.x) this.steps = this.model.encode(state.x.subarray(0, size), { seed });
       this.say(null);
     } catch (error) {
       this.say(line(error));

@@ -21,7 +21,7 @@ export class Pad {
       this.show();
       changed(false);
     });
-    canvas.addEventListener("pointerup", () => changed(true));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => changed(true));
     this.show();
   }
 
