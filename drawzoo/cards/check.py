@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from drawzoo.disk.paths import data_root
 from drawzoo.errors import WeightsError
-from drawzoo.evaluation.protocol import read_figures
+from drawzoo.evaluation.protocol import Bars, no_bars, read_figures
 from drawzoo.schema.figures import Figure
 from drawzoo.schema.manifest import USED, Published, manifest, mismatch
 from drawzoo.store.sources import cached, published_model, shipped
-
-if TYPE_CHECKING:
-    from drawzoo.evaluation.measure import Bars
 
 __all__ = ["Copy", "Which", "check_copies"]
 
@@ -41,7 +38,7 @@ def check_copies(
     figures: Which = "sample",
     data: Path | None = None,
     cache: Path | None = None,
-    bars: Bars | None = None,
+    bars: Bars = no_bars,
 ) -> list[Copy]:
     """Compares files with their published SHA-256, and figures with those found now.
 
@@ -80,7 +77,7 @@ def _check_model(
     folders: dict[str, Path],
     recorded: list[Figure],
     data: Path | None,
-    bars: Bars | None,
+    bars: Bars,
 ) -> list[Copy]:
     problems = {
         source: _damaged_files(folder, published, whole=source == "shipped")
@@ -124,9 +121,9 @@ def _damaged_files(folder: Path, published: Published, *, whole: bool) -> list[s
 
 
 def _different_figures(
-    folder: Path, recorded: list[Figure], data: Path | None, bars: Bars | None
+    folder: Path, recorded: list[Figure], data: Path | None, bars: Bars
 ) -> list[str]:
-    from drawzoo.evaluation.measure import measure_all, no_bars
+    from drawzoo.evaluation.measure import measure_all
 
-    pairs = measure_all(folder, recorded, data_root(data), bars=bars or no_bars)
+    pairs = measure_all(folder, recorded, data_root(data), bars=bars)
     return [problem for _, problem in pairs if problem]

@@ -16,7 +16,7 @@ from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.disk.atomic import check_writable, write_atomic
 from drawzoo.disk.paths import data_root
 from drawzoo.errors import OutputError, TrainingError, WeightsError
-from drawzoo.evaluation.protocol import read_figures
+from drawzoo.evaluation.protocol import Bars, no_bars, read_figures
 from drawzoo.registry.loader import registry
 from drawzoo.schema.base import encode
 from drawzoo.schema.figures import Figure
@@ -37,7 +37,6 @@ from drawzoo.schema.training import CHECKPOINT
 
 if TYPE_CHECKING:
     from drawzoo.engine.draw import Draw
-    from drawzoo.evaluation.measure import Bars
 
 __all__ = ["make_card", "remake_card"]
 
@@ -50,7 +49,7 @@ def make_card(
     half: bool = False,
     measure: bool = False,
     data: Path | None = None,
-    bars: Bars | None = None,
+    bars: Bars = no_bars,
 ) -> Path:
     """Makes a folder to publish of a finished run: weights, configuration, pictures and a card.
 
@@ -92,7 +91,7 @@ def remake_card(
     manifest: Path | None = None,
     measure: bool = False,
     data: Path | None = None,
-    bars: Bars | None = None,
+    bars: Bars = no_bars,
 ) -> Path:
     """Makes card and pictures of a model again from the weights and the record in its folder.
 
@@ -125,7 +124,7 @@ def _make(
     manifest: Path | None,
     measure: bool,
     data: Path | None,
-    bars: Bars | None,
+    bars: Bars,
 ) -> Path:
     """Makes the folder aside and then all at once, so that it is never of two models.
 
@@ -164,10 +163,10 @@ def _write_pictures(folder: Path, trained: Draw, record: TrainingRecord) -> None
         write_atomic(folder / file, content)
 
 
-def _measure(trained: Draw, data: Path | None, bars: Bars | None) -> list[Figure]:
-    from drawzoo.evaluation.measure import measure_for_card, no_bars
+def _measure(trained: Draw, data: Path | None, bars: Bars) -> list[Figure]:
+    from drawzoo.evaluation.measure import measure_for_card
 
-    return measure_for_card(trained, data_root(data), bars=bars or no_bars)
+    return measure_for_card(trained, data_root(data), bars=bars)
 
 
 def _write_card(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +10,19 @@ from drawzoo.data.images import Images, load_dataset
 from drawzoo.engine.draw import Draw
 from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import ConfigError, UnknownNameError
-from drawzoo.evaluation.protocol import Progress, find_protocol, protocols
+from drawzoo.evaluation.protocol import Bars, Progress, find_protocol, no_bars, protocols
 from drawzoo.registry.loader import registry
 from drawzoo.schema.figures import Figure, disagreement
 from drawzoo.store.weights import read_model
 
 __all__ = [
-    "Bars",
     "applicable",
     "evaluate",
     "measure",
     "measure_again",
     "measure_all",
     "measure_for_card",
-    "no_bars",
 ]
-
-Bars = Callable[[str], Progress]
-"""What is measured → what wraps the sequence of its batches."""
-
-
-def no_bars(what: str) -> Progress:
-    """No progress is shown."""
-    return iter
 
 
 def evaluate(

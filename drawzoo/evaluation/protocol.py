@@ -21,10 +21,27 @@ if TYPE_CHECKING:
     from drawzoo.engine.draw import Draw
     from drawzoo.engine.world import World
 
-__all__ = ["Metric", "Progress", "Protocol", "find_protocol", "protocols", "read_figures"]
+__all__ = [
+    "Bars",
+    "Metric",
+    "Progress",
+    "Protocol",
+    "find_protocol",
+    "no_bars",
+    "protocols",
+    "read_figures",
+]
 
 Progress = Callable[[Sequence[int]], Iterable[int]]
 """Wraps the sequence of batches, as `drawzoo.cli.progress.progress` does."""
+
+Bars = Callable[[str], Progress]
+"""What is measured → the progress of it."""
+
+
+def no_bars(what: str) -> Progress:
+    """No progress is shown."""
+    return iter
 
 
 class Metric(NamedTuple):
