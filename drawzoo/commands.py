@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from drawzoo.registry.build import check_config
     from drawzoo.registry.loader import registry
     from drawzoo.render.animation import gif as animate
-    from drawzoo.render.grid import columns, grid, png, roomy_scale
+    from drawzoo.render.grid import grid, png, roomy_scale
     from drawzoo.render.plots import DPI, finish
     from drawzoo.render.terminal import show as show_picture
     from drawzoo.schema.base import decode, override, to_dict
@@ -66,7 +66,6 @@ __all__ = [
     "check_readable",
     "check_regular",
     "check_writable",
-    "columns",
     "compile_sampling",
     "counted",
     "data_option",
@@ -119,7 +118,6 @@ _LAZY = {
     "check_readable": "disk.atomic:check_readable",
     "check_regular": "disk.atomic:check_regular",
     "check_writable": "disk.atomic:check_writable",
-    "columns": "render.grid:columns",
     "compile_sampling": "engine.compilation:compile_sampling",
     "counted": "errors:counted",
     "data_option": "cli.options:data_option",

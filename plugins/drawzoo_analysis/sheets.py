@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
 from drawzoo import Drawing
-from drawzoo.commands import DPI, columns, finish
+from drawzoo.commands import DPI, finish
 from drawzoo_analysis.effects import StepEffects
 from drawzoo_analysis.filters import Filters
 from drawzoo_analysis.parameters import Part, Versus
@@ -249,7 +250,7 @@ def filters_plot(found: dict[str, Filters]) -> bytes:
 
 def _across(filters: Filters) -> int:
     outputs = len(filters.weight)
-    return columns(outputs) if outputs % 8 else 8
+    return math.ceil(math.sqrt(outputs)) if outputs % 8 else 8
 
 
 def _tiles(filters: Filters, channel: int) -> Array:
