@@ -87,7 +87,7 @@ def command(data: Path | None, out: Path) -> None:
     model = train(images, generator)
     raw = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     count = len(tests.pixels)
-    features, probabilities = model.look(tests.batch(torch.arange(count), generator))
+    features, probabilities = model.classify(tests.batch(torch.arange(count), generator))
     some = torch.randperm(len(images.pixels), generator=generator)[:count]
     accuracy = (probabilities.argmax(dim=1) == tests.labels).double().mean().item()
     found = Facts(
@@ -103,7 +103,7 @@ def command(data: Path | None, out: Path) -> None:
         confidence=round(probabilities.max(dim=1).values.double().mean().item(), 4),
         images=count,
         frechet_train=round(
-            frechet_distance(model.look(images.batch(some, generator))[0], features), 4
+            frechet_distance(model.classify(images.batch(some, generator))[0], features), 4
         ),
     )
     write_atomic(out / WEIGHTS.name, raw)

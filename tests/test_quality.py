@@ -76,7 +76,7 @@ class TestClassifier:
     def test_knows_digits(self):
         images = load_dataset("mnist-sample", "test", None)
         x = images.batch(torch.arange(256), torch.Generator().manual_seed(0))
-        found, probabilities = classifier().look(x)
+        found, probabilities = classifier().classify(x)
         assert found.shape == (256, facts().features) and probabilities.shape == (256, 10)
         torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(256))
         right = (probabilities.argmax(dim=1) == images.labels).float().mean()
@@ -85,8 +85,8 @@ class TestClassifier:
 
     def test_chunks_change_nothing(self):
         x = (torch.rand(7, 1, 28, 28) < 0.2).float()
-        whole = classifier().look(x)
-        alone = [classifier().look(image[None]) for image in x]
+        whole = classifier().classify(x)
+        alone = [classifier().classify(image[None]) for image in x]
         for i in range(2):
             torch.testing.assert_close(whole[i], torch.cat([parts[i] for parts in alone]))
 

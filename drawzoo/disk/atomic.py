@@ -1,5 +1,5 @@
-"""Files that are read only if they are files, and written whole or not at all; folders that one
-process at a time writes.
+"""Files that are read only if regular, and written whole or not at all; folders that one process
+at a time writes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 PART = ".part"
-"""How the names of files end that are not complete yet."""
+"""The ending of the names of incomplete files."""
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 
@@ -45,12 +45,12 @@ _KINDS = (
 
 
 def check_regular(path: Path) -> os.stat_result:
-    """What the system says of a file that is to be read, before it is opened.
+    """The system's status of a file, before the file is opened to be read.
 
-    To open a pipe is to wait until somebody writes to it, and a device may have no end.
+    Opening a pipe waits until somebody writes to the pipe, and a device may have no end.
 
     Raises:
-        OSError: If there is no file, or what is there is no regular file.
+        OSError: If there is no regular file.
     """
     try:
         about = path.stat()
@@ -65,7 +65,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     """Opens a regular file to read it.
 
     Raises:
-        OSError: As `check_regular` does, or if the file cannot be opened.
+        OSError: If there is no regular file, or the file cannot be opened.
     """
     check_regular(path)
     return path.open("rb")
@@ -77,12 +77,12 @@ def _kind(about: os.stat_result) -> str:
 
 @contextlib.contextmanager
 def open_atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes the place of `path` once it is complete and on the disk.
+    """A file to write to, which replaces `path` once the file is complete and on the disk.
 
-    A character device, such as /dev/null, is written to and stays what it is.
+    A character device, such as /dev/null, is written to directly.
 
     Raises:
-        OutputError: If it cannot be written; `path` is then as it was.
+        OutputError: If the file cannot be written; `path` is then as it was.
     """
     try:
         _check_target(path)
@@ -91,7 +91,7 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
                 yield file
             return
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
-        # Unlike mkstemp's private files, a file that is as open as the user's umask says.
+        # Unlike mkstemp's private files, the file has the permissions that the umask allows.
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666)
     except OSError as error:
         raise _failed(path, error) from error
@@ -110,13 +110,13 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes `data` to `path`, or raises `OutputError` and leaves what was there."""
+    """Writes `data` to `path`, or raises `OutputError` and leaves `path` as it was."""
     with open_atomic(path) as file:
         file.write(data)
 
 
 def sweep(folder: Path) -> None:
-    """Removes the incomplete files that a killed process left; no other may be writing there."""
+    """Removes incomplete files of killed processes; no process may be writing to the folder."""
     for left in folder.glob(f".*.{'[0-9a-f]' * 12}{PART}"):
         with contextlib.suppress(OSError):
             left.unlink()
@@ -124,7 +124,7 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def no_empty_folder(folder: Path) -> Iterator[None]:
-    """Removes a folder that was made inside if nothing but a lock came into it before an error."""
+    """After an error, removes a folder that was made inside and holds nothing but a lock."""
     new = not folder.exists()
     try:
         yield
@@ -139,13 +139,13 @@ def no_empty_folder(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes that ask for it out of a folder; the system lets go if this one dies.
+    """Locks a folder against other processes that lock; the lock ends with this process.
 
     Incomplete files that a killed process left in the folder are removed. The empty file `.lock`
     stays behind.
 
     Raises:
-        OutputError: If another process has it, or it cannot be written.
+        OutputError: If another process has the folder, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -171,7 +171,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def waiting_lock(path: Path) -> Iterator[None]:
-    """Lets one process at a time change a file, the others wait for a minute at most.
+    """Lets one process at a time change a file; other processes wait for a minute at most.
 
     Raises:
         OutputError: If another process keeps the lock, or the lock cannot be written.
@@ -210,7 +210,7 @@ def check_readable(path: Path) -> None:
 
 
 def _check_target(path: Path) -> None:
-    """Refuses to replace a link, whose target the user means, and what cannot be written whole."""
+    """Refuses to replace a link, whose target the user means, or a file that cannot be atomic."""
     if "\0" in str(path):
         raise OutputError(f"cannot write {str(path)!r}: a name cannot hold NUL; choose another")
     if path.is_symlink():

@@ -1,4 +1,4 @@
-"""Where things lie on the user's disk. Free of torch."""
+"""Places on the user's disk. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = "folder:"
 
 
 def expanded(text: str | Path) -> Path:
-    """A path with its `~` or `~user` replaced by that user's home.
+    """A path with `~` or `~user` replaced by the user's home.
 
     Raises:
         ConfigError: If there is no such user.

@@ -75,7 +75,7 @@ class Generated(Protocol):
         total, parts = len(images.pixels), []
         for first in progress(range(0, total, CHUNK)):
             index = torch.arange(first, min(first + CHUNK, total))
-            # From the canvas and not the probabilities, which round to 1 where it is very sure.
+            # From the canvas and not the probabilities, which round to 1 far from 0.5.
             canvas = model.draw(len(index), generator=samples).canvases[-1]
             x = images.batch(index, pixels).to(canvas)
             parts.append(model.likelihood.nats(canvas, x).double().cpu())

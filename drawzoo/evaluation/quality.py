@@ -94,21 +94,21 @@ class Quality(Protocol):
                 f"protocol quality needs at least {LEAST:,} images, got {total:,}: the distance of "
                 "fewer is mostly its bias"
             )
-        seer = classifier()
+        digit_classifier = classifier()
         samples, pixels, again = (torch.Generator().manual_seed(seed) for _ in range(3))
         parts = []
         for first in progress(range(0, total, CHUNK)):
             drawn = model.sample(min(CHUNK, total - first), generator=samples).cpu()
-            parts.append(seer.look(torch.bernoulli(drawn, generator=pixels)))
-        features, opinions = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-        real, _ = seer.look(images.batch(torch.arange(total), pixels))
-        confidence, digits = opinions.max(dim=1)
-        sure = moments(confidence)
+            parts.append(digit_classifier.classify(torch.bernoulli(drawn, generator=pixels)))
+        features, probabilities = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        real, _ = digit_classifier.classify(images.batch(torch.arange(total), pixels))
+        confidence, digits = probabilities.max(dim=1)
+        certainty = moments(confidence)
         return {
             "frechet": round(frechet_distance(features, real), 4),
             "frechet_stderr": round(bootstrap_stderr(features, real, again), 4),
-            "confidence_mean": sure.mean,
-            "confidence_stderr": sure.stderr,
+            "confidence_mean": certainty.mean,
+            "confidence_stderr": certainty.stderr,
             "class_counts": digits.bincount(minlength=10).tolist(),
             "classifier": SHA256,
         }

@@ -14,4 +14,4 @@ COMMANDS = (
     "train",
     "verify",
 )
-"""The commands that `drawzoo.cli` has itself, whose names no plugin may take."""
+"""The commands of `drawzoo.cli` itself; no plugin may take their names."""

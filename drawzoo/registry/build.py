@@ -31,11 +31,11 @@ __all__ = [
 
 
 MAX_PARAMETERS = 2 * 10**9
-"""More than this is taken for a mistake."""
+"""A model with more parameters is taken for a mistake."""
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of the registered models that match a glob; needs no torch.
+    """The names of registered models that match a glob; needs no torch.
 
     Example:
         >>> list_models("draw-t?-*")
@@ -66,7 +66,7 @@ def model_config(name: str) -> ModelConfig:
 
 
 def _own_components(config: ModelConfig, distribution: str) -> ModelConfig:
-    """A registered model means its own distribution's components, whoever else uses the names."""
+    """The configuration with its own distribution in each component that the distribution gives."""
     own = {}
     for kind in COMPONENTS:
         part = getattr(config, kind)
@@ -79,18 +79,18 @@ def _own_components(config: ModelConfig, distribution: str) -> ModelConfig:
 def build(config: ModelConfig) -> Draw:
     """A model with new, random weights.
 
-    Its `config` is complete: the distributions that give the components and all their settings
-    are filled in, so that it means the same when defaults change.
+    The model's `config` is complete: every component's distribution and all settings are filled in,
+    so that the configuration means the same when defaults change.
 
     Raises:
         UnknownNameError: If a component is not registered.
-        PluginError: If the plugin that gives one is not installed.
+        PluginError: If a component's plugin is not installed.
         ConfigError: If a component refuses its settings, or the model is absurdly large.
     """
     import torch
 
     kinds = {kind: _kind(kind, getattr(config, kind)) for kind in COMPONENTS}
-    # First without memory: each size is bounded, but not their products.
+    # First without memory: each size is bounded, but a product of sizes is not.
     try:
         with torch.device("meta"):
             sizes, parameters = _fitted(kinds, config)
@@ -102,7 +102,7 @@ def build(config: ModelConfig) -> Draw:
         )
     from drawzoo.engine.draw import Draw
 
-    # The order decides which weights a seed gives.
+    # The order of building decides which weights a seed gives.
     order = ("reader", "writer", "encoder", "latent", "decoder", "likelihood")
     model = Draw(**{kind: kinds[kind].build(sizes[kind]) for kind in order}, steps=config.steps)
     filled = {kind: to_dict(kinds[kind].filled) for kind in COMPONENTS}
@@ -134,11 +134,11 @@ def _fitted(kinds: dict[str, _Kind], config: ModelConfig) -> tuple[dict[str, Siz
 
 
 def component_entry(kind: str, part: ComponentConfig) -> Entry:
-    """Where a component is registered; needs no torch.
+    """The entry of a component in the registry; needs no torch.
 
     Raises:
-        UnknownNameError: If it is not registered.
-        PluginError: If the plugin that gives it is not installed.
+        UnknownNameError: If the component is not registered.
+        PluginError: If the component's plugin is not installed.
     """
     name = f"{part.plugin}:{part.name}" if part.plugin else part.name
     try:
@@ -164,16 +164,16 @@ def component_entry(kind: str, part: ComponentConfig) -> Entry:
 
 
 def component_settings(kind: str, part: ComponentConfig, where: str = "") -> Config | None:
-    """A component's settings, checked; None if their class is not known without torch.
+    """A component's settings, checked; None if the class of the settings needs torch.
 
     Arguments:
-        kind: Of the component.
-        part: Its name and settings.
+        kind: The component's kind.
+        part: The component's name and settings.
         where: What to call the source in an error, if not the component alone.
 
     Raises:
-        UnknownNameError: If it is not registered.
-        PluginError: If the plugin that gives it is not installed.
+        UnknownNameError: If the component is not registered.
+        PluginError: If the component's plugin is not installed.
         ConfigError: If the settings are not valid.
     """
     known = component_entry(kind, part).load_config()
@@ -181,7 +181,7 @@ def component_settings(kind: str, part: ComponentConfig, where: str = "") -> Con
 
 
 def check_config(config: ModelConfig) -> None:
-    """Refuses a configuration in which something is wrong that can be seen without torch.
+    """Refuses a configuration with a fault that can be seen without torch.
 
     Raises:
         UnknownNameError: If a component is not registered.
@@ -193,7 +193,7 @@ def check_config(config: ModelConfig) -> None:
 
 
 class _Kind(NamedTuple):
-    """A component that can be built: its class, and its settings."""
+    """A component that can be built: the class and the settings."""
 
     where: str
     """What to call it in an error."""

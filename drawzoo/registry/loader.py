@@ -1,4 +1,4 @@
-"""Finding plugins, and loading each by itself, so that one that fails harms no other."""
+"""Finding plugins, and loading each by itself, so that a failing plugin harms no other."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from drawzoo.registry.registry import KINDS, Registrar, Registry, canonical
 __all__ = ["GROUP", "Plugin", "Plugins", "installed", "registry"]
 
 GROUP = "drawzoo"
-"""The entry-point group, for plugins of this repository and all others alike."""
+"""The entry-point group of all plugins, in this repository or elsewhere."""
 
 MAX_REASON = 300
-"""Characters of a failing plugin's own message that are told."""
+"""The most characters that are shown of a failing plugin's message."""
 
 SLOW = 0.5
-"""Seconds to load after which a plugin is named: every command waits for it."""
+"""Seconds of loading after which a plugin is named as slow: every command waits for plugins."""
 
 log = logging.getLogger("drawzoo")
 
 
 class Plugin(NamedTuple):
-    """What became of one entry point."""
+    """The outcome of loading one entry point."""
 
     name: str
     distribution: str
@@ -42,7 +42,7 @@ class Plugin(NamedTuple):
     gives: dict[str, list[str]]
     """Kind → names registered; `command` for sub-commands."""
     error: str | None
-    """Why it was skipped, if it was."""
+    """Why the plugin was skipped, if so."""
 
 
 class Plugins:
@@ -60,10 +60,10 @@ class Plugins:
         self._owners = dict.fromkeys(COMMANDS, "drawzoo")
 
     def load(self, point: EntryPoint) -> None:
-        """Loads the plugin that an entry point names; isolates whatever it raises.
+        """Loads the plugin that an entry point names, and isolates every exception.
 
         Raises:
-            PluginError: If it fails and `strict` was asked for.
+            PluginError: If the plugin fails and `strict` is set.
         """
         distribution = point.dist.name if point.dist else "unknown"
         version = point.dist.version if point.dist else "unknown"
@@ -71,7 +71,7 @@ class Plugins:
         problem = None
         start = time.perf_counter()
         try:
-            # What a plugin prints must not get into a command's own output.
+            # A plugin's prints must not get into a command's own output.
             with contextlib.redirect_stdout(sys.stderr):
                 gives = self.add(point.load(), distribution, point.name)
         except (Exception, SystemExit) as error:
@@ -88,12 +88,12 @@ class Plugins:
         self.plugins.append(Plugin(point.name, distribution, version, gives, problem))
 
     def add(self, plugin: Any, distribution: str, name: str) -> dict[str, list[str]]:
-        """Calls the hooks of one plugin; all it registers counts, or nothing.
+        """Calls the hooks of one plugin; all its registrations count, or none.
 
         Arguments:
             plugin: A module or object with hook implementations.
-            distribution: Who gives it.
-            name: What to call it.
+            distribution: The distribution that gives the plugin.
+            name: What to call the plugin.
 
         Returns:
             Kind → names registered.
@@ -128,7 +128,7 @@ class Plugins:
 
 
 def unmarked(plugin: Any) -> dict[str, str]:
-    """Function → why it is never called, of all that look like hooks and are none."""
+    """Function → why it is never called, for functions that look like hooks and are none."""
     hooks = [name for name, hook in vars(hookspecs).items() if hasattr(hook, f"{GROUP}_spec")]
     found = {}
     for name, function in inspect.getmembers(plugin, callable):
@@ -145,9 +145,9 @@ def unmarked(plugin: Any) -> dict[str, str]:
 def installed() -> Plugins:
     """The installed plugins that the environment allows.
 
-    `DRAWZOO_LOAD_PLUGINS` lists those to load (empty: none), `DRAWZOO_DISABLE_PLUGINS` those to
-    leave out, by distribution or entry point, separated by commas; `DRAWZOO_STRICT_PLUGINS=1`
-    makes a failing plugin or a clash an error.
+    `DRAWZOO_LOAD_PLUGINS` lists the plugins to load (empty: none), `DRAWZOO_DISABLE_PLUGINS` the
+    plugins to leave out, by distribution or entry point, separated by commas;
+    `DRAWZOO_STRICT_PLUGINS=1` makes a failing plugin or a clash an error.
     """
     strict = os.environ.get("DRAWZOO_STRICT_PLUGINS", "") not in ("", "0")
     plugins = Plugins(strict=strict)

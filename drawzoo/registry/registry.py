@@ -17,7 +17,7 @@ from drawzoo.schema.model import COMPONENTS
 __all__ = ["KINDS", "LOCAL", "Entry", "Registrar", "Registry", "canonical"]
 
 KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
-"""What can be registered; the hook of each is `register_<kind>s`."""
+"""The kinds of things that can be registered; the hook of a kind is `register_<kind>s`."""
 
 
 OWN = "drawzoo"
@@ -34,13 +34,13 @@ class Entry(NamedTuple):
     kind: str
     name: str
     target: Any
-    """The thing itself, or the string "package.module:attribute" it is imported from."""
+    """The thing itself, or "package.module:attribute" to import the thing from."""
     summary: str
     distribution: str
     plugin: str
-    """The name of the entry point that gave it."""
+    """The name of the entry point that gave the thing."""
     config: str | None = None
-    """Where a component's `Config` is imported from without torch, if its plugin says so."""
+    """Where to import a component's `Config` from without torch, if the plugin says so."""
 
     @property
     def qualified(self) -> str:
@@ -85,7 +85,7 @@ class Entry(NamedTuple):
 
 
 class Registrar:
-    """What a plugin's hook calls to register things of one kind; they count once all is well."""
+    """Called by a plugin's hook to register things of one kind, all of them or none."""
 
     def __init__(self, kind: str, distribution: str, plugin: str) -> None:
         self._kind, self._distribution, self._plugin = kind, distribution, plugin
@@ -101,8 +101,8 @@ class Registrar:
             target: The thing itself, or, so that listing it imports nothing,
                 "package.module:attribute".
             summary: One line for lists.
-            config: Of a component, "package.module:attribute" of its `Config`, in a module that
-                does without torch: a stranger's wrong settings are then refused at once.
+            config: For a component, "package.module:attribute" of its `Config`, in a module that
+                does not import torch: a stranger's wrong settings are then refused at once.
 
         Raises:
             ValueError: If the name, the target or the config cannot be used.

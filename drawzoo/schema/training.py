@@ -25,7 +25,7 @@ class TrainingConfig(Config, frozen=True):
     """The optimisation.
 
     Attributes:
-        epochs: Epochs: how often all training images are seen.
+        epochs: How often the whole training split is seen.
         restarts: Epochs after which the learning rate starts anew, with warm-up and cosine
             (Loshchilov and Hutter 2017); in order, each less than `epochs`.
         max_steps: Optimiser steps after which to stop, if that comes first.

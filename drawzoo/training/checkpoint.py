@@ -142,7 +142,7 @@ def check_same(folder: Path, saved: RunConfig, asked: RunConfig) -> None:
         longer = ""
         if (epochs := asked.training.epochs) > saved.training.epochs:
             restarts = ",".join(map(str, (*saved.training.restarts, saved.training.epochs)))
-            longer = f", add passes with --epochs {epochs} --set 'restarts=[{restarts}]',"
+            longer = f", add epochs with --epochs {epochs} --set 'restarts=[{restarts}]',"
         raise ConfigError(
             f"the run in {folder} is another one: {'; '.join(differences[:3])}; resume it with its "
             f"own settings{longer} or start in another folder"

@@ -1,4 +1,4 @@
-"""The classifier of digits whose features and opinions the `quality` protocol uses.
+"""The classifier of digits whose features and probabilities the `quality` protocol uses.
 
 `digits.safetensors` and `digits.json` (its test accuracy, and how it was trained) are data of the
 package, made by `python benchmarks/train_digits.py`.
@@ -89,7 +89,7 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
     @torch.no_grad()
-    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def classify(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, 64] and probabilities [N, 10] of x [N, 1, 28, 28], in chunks."""
         parts = [self(x[first : first + CHUNK]) for first in range(0, len(x), CHUNK)]
         features, logits = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
