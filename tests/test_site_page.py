@@ -242,6 +242,52 @@ def test_seed_temperature_and_again(visit):
     expect(page.locator("#code")).not_to_contain_text("Counter(1)")
 
 
+def test_the_python_of_the_page_gives_its_picture(visit):
+    page = visit("#model=draw-t1-mnist&seed=3&index=1&temperature=0.5")
+    at_end(page, 1)
+    shown = []
+    for press in (None, "#anew", "#anew"):
+        if press:
+            page.click(press)
+            expect(page.locator("#anew")).to_contain_text("once more")
+            expect(page.locator("#code")).to_contain_text("model.decode")
+            expect(page.locator("#code")).to_contain_text(f"first={1001 + 1000 * (len(shown) - 1)}")
+        names = {}
+        exec(page.locator("#code").text_content(), names)
+        expected = (names["image"] * 255).round()
+        pixels = page.locator(".canvas").evaluate(
+            """canvas => {
+                const { data } = canvas.getContext("2d").getImageData(0, 0, 420, 420);
+                return Array.from({ length: 784 }, (_, at) =>
+                    data[4 * ((15 * Math.floor(at / 28) + 7) * 420 + 15 * (at % 28) + 7)]);
+            }"""
+        )
+        # Where the frame of the window lies, the picture is not seen.
+        off = (torch.tensor(pixels).view(28, 28) - expected).abs() > 1
+        assert off.float().mean() < 0.15
+        shown.append(expected)
+    assert not torch.equal(shown[0], shown[1]) and not torch.equal(shown[1], shown[2])
+
+
+def test_one_steps_code_anew(visit):
+    page = visit("#seed=1&t=2")
+    expect(page.locator("#anew")).to_have_text("Step 2’s code anew")
+    page.click("#anew")
+    at_end(page)
+    page.fill("#scrub", "1")
+    one = picture(page)
+    page.fill("#scrub", "3")
+    three = picture(page)
+    again = visit("#" + page.url.partition("#")[2])
+    expect(again.locator("#step")).to_have_text("3 of 4")
+    assert picture(again) == three
+    plain = visit("#seed=1&t=1")
+    expect(plain.locator("#step")).to_have_text("1 of 4")
+    assert picture(plain) == one
+    plain.fill("#scrub", "3")
+    assert picture(plain) != three
+
+
 def test_sixteen_at_once_and_one_of_them(visit):
     page = visit("#seed=1&index=2")
     page.click("#many")

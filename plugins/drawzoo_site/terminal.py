@@ -11,7 +11,8 @@ from drawzoo.commands import grid, load_model, show_picture
 
 __all__ = ["animate"]
 
-SHOWN = 4
+SHOWN = 2
+"""As many as fit into 80 columns and 24 lines."""
 PAUSE = 0.3
 """Seconds between two steps."""
 
@@ -30,9 +31,10 @@ def animate(name: str, seed: int) -> None:
     if not console.is_terminal:
         pictures = pictures[-1:]
     width, height = pictures[0].size
-    if width > console.width:
-        size = console.width, max(1, round(height * console.width / width))
-        pictures = [picture.resize(size) for picture in pictures]
+    # What is higher than the terminal would scroll out of reach of the next step.
+    share = min(1, console.width / width, 2 * (console.height - 2) / height)
+    size = max(1, int(width * share)), max(1, int(height * share))
+    pictures = [picture.resize(size) for picture in pictures]
     for number, picture in enumerate(pictures):
         if number:
             time.sleep(PAUSE)

@@ -11,6 +11,9 @@ const unpack = (digits) => Float64Array.from([...digits].flatMap((digit) => {
   return [8, 4, 2, 1].map((bit) => (value & bit ? 1 : 0));
 }));
 
+/** Step and number of "3.1": the third step's code for the first time anew. */
+const pair = (text) => (/^[1-9]\d{0,3}\.[1-9]\d{0,5}$/.test(text) ? text.split(".").map(Number) : null);
+
 const whole = (text, most, otherwise) => {
   const value = Number(text);
   return text !== null && text !== "" && Number.isInteger(value) && value >= 0 && value <= most ? value : otherwise;
@@ -27,16 +30,18 @@ export function read(hash, names) {
     seed: whole(given.get("seed"), MAX_SEED, null),
     index: whole(given.get("index"), 15, 0),
     temperature: warmth >= 0 && warmth <= 1.5 ? warmth : 1,
+    anew: pair(given.get("anew") ?? ""),
     t: whole(given.get("t"), 4096, null),
     x: /^[0-9a-f]{1,65536}$/.test(drawn) ? unpack(drawn) : null,
   };
 }
 
-export function text({ mode, model, other, seed, index, temperature, x }, t) {
+export function text({ mode, model, other, seed, index, temperature, anew, x }, t) {
   const parts = new URLSearchParams({ mode, model, seed });
   if (other) parts.set("other", other);
   if (mode === "sample" && index) parts.set("index", index);
   if (mode === "sample" && temperature !== 1) parts.set("temperature", temperature);
+  if (mode === "sample" && anew) parts.set("anew", anew.join("."));
   if (mode === "own" && x) parts.set("x", pack(x));
   if (t !== null) parts.set("t", t);
   return `#${parts}`;

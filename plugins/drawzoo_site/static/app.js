@@ -32,6 +32,10 @@ function model(name) {
   return models.get(name);
 }
 
+/** Images from this one on lend the codes that are drawn anew. */
+const LENT = 1000;
+const lent = () => LENT * state.anew[1] + state.index;
+
 const line = (error) => (error instanceof ModelError ? error.message
   : new ModelError(`the model cannot be read (${error.message}); get it again`).message);
 
@@ -50,8 +54,10 @@ class Panel {
     try {
       this.model = await model(this.name);
       const { seed, index, temperature, mode } = state, size = this.model.image.reduce((a, b) => a * b);
-      if (mode === "sample") this.steps = this.model.sample({ seed, index, temperature });
-      else if (state.x && Math.ceil(state.x.length / 4) !== Math.ceil(size / 4)) {
+      if (mode === "sample") {
+        const anew = state.anew && { t: state.anew[0], index: lent() };
+        this.steps = this.model.sample({ seed, index, temperature, anew });
+      } else if (state.x && Math.ceil(state.x.length / 4) !== Math.ceil(size / 4)) {
         throw new ModelError("the drawing has not the size of the model's images; draw another");
       } else if (state.x) this.steps = this.model.encode(state.x.subarray(0, size), { seed });
       this.say(null);
@@ -113,6 +119,8 @@ class Panel {
 
 const length = () => Math.max(...panels.map((panel) => panel.steps?.length ?? panel.model?.steps ?? 1));
 const pace = () => Math.min(PACE, WHOLE / length());
+/** The step whose code is drawn anew: the one shown, or at the end the one before. */
+const renewed = () => (state.anew && position >= length() ? state.anew[0] : Math.max(Math.floor(position), 1));
 const lead = () => panels.find((panel) => panel.steps);
 
 function show() {
@@ -124,6 +132,8 @@ function show() {
   $("step").textContent = `${t} of ${total}`;
   $("play").textContent = playing ? "❚❚" : "▶";
   $("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+  $("anew").disabled = t < 1 || !lead();
+  $("anew").textContent = `Step ${renewed()}’s code ${renewed() === state.anew?.[0] ? "once more" : "anew"}`;
   if ($("equations").open) numbers(t);
 }
 
@@ -179,6 +189,7 @@ function said() {
     const at = Math.min(t, steps.length), step = steps[at - 1];
     return step?.bound === undefined ? `${name}: step ${at}` : `${name}: step ${at}, ${step.bound.toFixed(1)} nats so far`;
   });
+  if (state.mode === "sample" && state.anew) parts.push(`the code of step ${state.anew[0]} drawn anew`);
   $("said").textContent = state.mode === "own" && !state.x ? "Draw a digit, or take an example." : parts.join("; ");
 }
 
@@ -191,11 +202,17 @@ function remember() {
 function python() {
   const { mode, model: name, other, seed, index, temperature } = state;
   const by = temperature === 1 ? `${seed}` : `${seed}, ${temperature}`;
+  const prior = (first) => `model.prior(1, generator=drawzoo.Counter(${by}, first=${first}))`;
+  const [t = 0] = state.anew ?? [];
   return [name, other].filter(Boolean).map((one) => {
     const load = entries.find((entry) => entry.name === one).load;
-    return mode === "own"
-      ? `# with the image that "Save image" gives\ndrawzoo reconstruct ${load} digit.png --transform none --rng counter --seed ${seed}`
-      : `import drawzoo\nmodel = drawzoo.load("${load}")\nimage = model.sample(${index + 1}, generator=drawzoo.Counter(${by}))[${index}, 0]`;
+    if (mode === "own") {
+      return `# with the image that "Save image" gives\ndrawzoo reconstruct ${load} digit.png --transform none --rng counter --seed ${seed}`;
+    }
+    const isAnew = t && t <= (panels.find((panel) => panel.name === one)?.steps?.length ?? 0);
+    return `import drawzoo\nmodel = drawzoo.load("${load}")\n${isAnew
+      ? `z = ${prior(index)}\nz[${t - 1}] = ${prior(lent())}[${t - 1}]\nimage = model.decode(z).images[-1, 0, 0]`
+      : `image = model.sample(${index + 1}, generator=drawzoo.Counter(${by}))[${index}, 0]`}`;
   }).join("\n\n");
 }
 
@@ -203,7 +220,7 @@ function python() {
 async function draw(at = null) {
   const asked = state;
   $("own").hidden = state.mode !== "own";
-  $("warmth").hidden = $("many").hidden = state.mode === "own";
+  $("warmth").hidden = $("many").hidden = $("anew").hidden = state.mode === "own";
   $("grid").hidden = state.mode === "own" || $("many").getAttribute("aria-expanded") === "false";
   $("mode-own").setAttribute("aria-pressed", state.mode === "own");
   $("mode-sample").setAttribute("aria-pressed", state.mode === "sample");
@@ -332,15 +349,19 @@ function listen() {
   const on = (id, event, action) => $(id).addEventListener(event, action);
   on("mode-sample", "click", () => change({ mode: "sample" }));
   on("mode-own", "click", () => change({ mode: "own" }));
-  on("again", "click", () => change({ seed: freshSeed() }));
+  on("again", "click", () => change({ seed: freshSeed(), anew: null }));
   on("seed", "change", () => {
     const seed = Number($("seed").value);
-    if (Number.isSafeInteger(seed) && seed >= 0) change({ seed });
+    if (Number.isSafeInteger(seed) && seed >= 0) change({ seed, anew: null });
     else $("seed").value = state.seed;
   });
   on("temperature", "input", () => change({ temperature: Number($("temperature").value) }, length()));
   on("model", "change", () => change({ model: $("model").value }));
   on("other", "change", () => change({ other: $("other").value }));
+  on("anew", "click", () => {
+    const t = renewed(), [last, count] = state.anew ?? [0, 0];
+    change({ anew: [t, last === t ? count + 1 : 1] }, length());
+  });
   on("many", "click", () => {
     const shown = $("grid").hidden;
     $("grid").hidden = !shown;
@@ -386,7 +407,7 @@ async function start() {
     Object.assign(canvas, { width: 84, height: 84 });
     button.setAttribute("aria-label", `Drawing ${index + 1} of 16`);
     button.append(canvas);
-    button.addEventListener("click", () => change({ index }));
+    button.addEventListener("click", () => change({ index, anew: null }));
     $("grid").append(button);
   }
   try {

@@ -83,9 +83,14 @@ export class Draw {
     return Array.from({ length: steps }, (_, t) => normal(seed, index, t, this.latent.size, temperature));
   }
 
-  /** A drawing from the prior: eq. 13 to 16. */
-  sample(options) {
-    return this.decode(this.noise(options));
+  /**
+   * A drawing from the prior: eq. 13 to 16. With `anew`, {t, index}, the code of step t, from 1, is
+   * that of the image of that index.
+   */
+  sample({ anew = null, ...options }) {
+    const codes = this.noise(options);
+    if (anew && anew.t <= codes.length) codes[anew.t - 1] = this.noise({ ...options, index: anew.index })[anew.t - 1];
+    return this.decode(codes);
   }
 
   /** The drawing that codes stand for: canvases (logits), images, and windows of each step. */
