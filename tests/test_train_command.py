@@ -9,9 +9,10 @@ import sys
 
 import pytest
 from runs import state, steps_of
+from safetensors.torch import load_file
 
 import drawzoo
-from drawzoo.cli import main, training
+from drawzoo.cli import main, runs
 from drawzoo.disk.atomic import locked
 from drawzoo.errors import ConfigError, OutputError, TrainingError
 from drawzoo.store.weights import WEIGHTS
@@ -117,13 +118,13 @@ class TestCommand:
             assert state(tmp_path / "parts" / seed) == state(tmp_path / "whole" / seed)
 
     def test_resume_remembers_data_and_checkpoint_steps(self, train, tmp_path, monkeypatch):
-        asked, load = [], training.load_images
+        asked, load = [], runs.load_images
 
         def load_images(config, root):
             asked.append(root.absolute())
             return load(config, root)
 
-        monkeypatch.setattr(training, "load_images", load_images)
+        monkeypatch.setattr(runs, "load_images", load_images)
         monkeypatch.chdir(tmp_path)
         assert train(*self.new, "--data", "images", "--checkpoint-steps", "7")[0] == 0
         kept = RunOptions(str(tmp_path / "images"), 7)
@@ -142,6 +143,30 @@ class TestCommand:
         (tmp_path / "run" / OPTIONS).write_bytes(raw)
         assert train("--resume")[0] == 0 and OPTIONS in caplog.text
         assert read_options(tmp_path / "run") == RunOptions()
+
+    def test_begins_with_the_weights_of_a_model(self, train, tmp_path):
+        assert train(*self.new, out=tmp_path / "first")[0] == 0
+        name = f"local-dir:{tmp_path / 'first'}"
+        # A run of so small steps ends where it began.
+        still = ("--set", "learning_rate=1e-30", "--set", "batch_size=16", "--max-steps", "2")
+        code, text = train("--init-from", name, *still, "--seed", "7")
+        assert code == 0, text
+        weights = [load_file(tmp_path / run / WEIGHTS) for run in ("first", "run")]
+        assert weights[0].keys() == weights[1].keys()
+        assert all(weights[0][key].equal(weights[1][key]) for key in weights[0])
+        assert read_checkpoint(tmp_path / "run").config.training.init_from == name
+        # The run knows by itself where it began, and no longer needs it.
+        (tmp_path / "first" / WEIGHTS).unlink()
+        assert train("--resume")[0] == 0
+        assert train("--init-from", name, out=tmp_path / "other")[0] == 6
+        assert not (tmp_path / "other").exists()
+
+    def test_weights_of_a_model_that_do_not_fit(self, train, tmp_path):
+        assert train(*self.new, out=tmp_path / "first")[0] == 0
+        name = f"local-dir:{tmp_path / 'first'}"
+        code, text = train(*self.new, "--set", "encoder.units=9", "--init-from", name)
+        assert code == 3 and "do not fit draw-synthetic: " in text and text.count("\n") == 1
+        assert train("--init-from", "no-such-model")[0] == 4
 
     def test_precision(self, train, tmp_path):
         assert train(*self.new)[0] == 0
@@ -315,7 +340,7 @@ class TestCommand:
 KILLER = """
 import os, signal, sys
 from pathlib import Path
-from drawzoo.cli import main, training
+from drawzoo.cli import main, runs
 from drawzoo.training.checkpoint import read_checkpoint
 
 folder, steps, args = Path(sys.argv[1]), ["--max-steps", sys.argv[2]], sys.argv[3:]

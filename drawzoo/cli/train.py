@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     help="A setting of the model (steps=5, encoder.units=128) or of the training "
     "(learning_rate=0.001). Repeatable.",
 )
+@click.option(
+    "--init-from",
+    metavar="MODEL",
+    help="Begin with the weights of this model, which is then what is trained unless another of "
+    "the same shapes is named: fine-tuning.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if it has one.")
 @compile_option
 @click.option(
@@ -69,6 +75,7 @@ def command(
     seed: int | None,
     seeds: list[int] | None,
     settings: tuple[str, ...],
+    init_from: str | None,
     resume: bool,
     compile: Choice,
     precision: Precision,
@@ -90,6 +97,7 @@ def command(
     drawzoo train draw-mnist --set steps=5 --set batch_size=100 --out runs/t5
     drawzoo train draw-mnist --seeds 0,1,2 --out runs/three
     drawzoo train draw --data folder:photos --out runs/photos
+    drawzoo train --init-from draw-mnist --set dataset=fashion-mnist --out runs/fashion
     drawzoo train --resume --out runs/draw
     drawzoo train --resume --out runs/draw --epochs 40 --set 'restarts=[20]'
     torchrun --nproc-per-node 2 -m drawzoo -- train draw-mnist --out runs/draw
@@ -98,6 +106,7 @@ def command(
     from drawzoo.schema.training import CHECKPOINT
 
     given: dict[str, Any] = {"epochs": epochs, "max_steps": max_steps, "seed": seed}
+    given["init_from"] = init_from
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= dict(map(parse_setting, settings))
     if seeds and "seed" in changes:
@@ -107,8 +116,14 @@ def command(
         changes["dataset"] = "folder"
         model = model and _of_own_images(model)
     runs = {out / f"seed-{one}": changes | {"seed": one} for one in seeds or ()} or {out: changes}
-    asked = {run: _run_config(model, own) for run, own in runs.items()} if model else {}
-    if not asked and not any((run / CHECKPOINT).exists() for run in runs):
+    there = any((run / CHECKPOINT).exists() for run in runs)
+    if model:
+        asked = {run: _run_config(model, own) for run, own in runs.items()}
+    elif init_from and not there:
+        asked = {run: _finer(init_from, own) for run, own in runs.items()}
+    else:
+        asked = {}
+    if not asked and not there:
         raise click.UsageError(
             f"there is no checkpoint in {out} to resume; name a model to train"
             if resume
@@ -199,6 +214,15 @@ def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
     else:
         model = model_config(name)
     return _changed(RunConfig(model, TrainingConfig()), changes)
+
+
+def _finer(name: str, changes: dict[str, Any]) -> RunConfig:
+    """The run that goes on from a trained model."""
+    from drawzoo.schema.training import RunConfig, TrainingConfig
+    from drawzoo.store.sources import locate
+    from drawzoo.store.validate import read_config
+
+    return _changed(RunConfig(read_config(locate(name).folder), TrainingConfig()), changes)
 
 
 def _changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:

@@ -45,6 +45,8 @@ class TrainingConfig(Config, frozen=True):
             all of it, or else of the training split, at most a tenth of it.
         patience: Epochs without a better bound on validation after which to stop; None for never.
         seed: The seed of everything random: weights, order, binarisation and noise.
+        init_from: The model with whose trained weights the run begins, as `drawzoo.load` takes its
+            name; None for new, random ones.
     """
 
     epochs: Count = 20
@@ -62,6 +64,7 @@ class TrainingConfig(Config, frozen=True):
     validation: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 5_000
     patience: Count | None = None
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
+    init_from: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
 
     def __post_init__(self) -> None:
         cycles = (0, *self.restarts, self.epochs)

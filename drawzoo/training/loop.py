@@ -19,9 +19,10 @@ from drawzoo.engine.draw import Draw
 from drawzoo.engine.lstm import LSTM
 from drawzoo.engine.randomness import seeded
 from drawzoo.engine.world import ALONE, World
-from drawzoo.errors import DistributedError, TrainingError
+from drawzoo.errors import ConfigError, DistributedError, TrainingError
 from drawzoo.registry.build import build
 from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.load import load
 from drawzoo.store.weights import write_model
 from drawzoo.training.checkpoint import (
     CHECKPOINT,
@@ -104,6 +105,8 @@ class Trainer:
         some = torch.arange(min(len(images.pixels), 1_000))
         self.model.likelihood.check(images.batch(some, seeded(0, "check")))
         self.model.start_from(images.mean())
+        if training.init_from is not None and checkpoint is None:
+            self._begin_with(training.init_from)
         if bfloat16:
             for module in self.model.modules():
                 if isinstance(module, LSTM):
@@ -244,6 +247,18 @@ class Trainer:
         write_checkpoint(
             self.folder, Checkpoint(self.config, self.step, model, optimizer, average, best)
         )
+
+    def _begin_with(self, name: str) -> None:
+        given, own = load(name).state_dict(), self.model.state_dict()
+        shapes = [{key: list(value.shape) for key, value in part.items()} for part in (given, own)]
+        for key in sorted(given.keys() | own.keys()):
+            found, expected = (part.get(key, "not there") for part in shapes)
+            if found != expected:
+                raise ConfigError(
+                    f"the weights of {name} do not fit {self.config.model.name}: {key} is {found} "
+                    f"in the place of {expected}; give the run the settings of that model"
+                )
+        self.model.load_state_dict(given)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.step = self._validated = checkpoint.step
