@@ -16,7 +16,7 @@ from PIL import Image
 import drawzoo
 from drawzoo.cards.illustrations import SCALE
 from drawzoo.cards.tables import eval_results, figures_text
-from drawzoo.cards.text import keep_notes, model_card
+from drawzoo.cards.text import addressed, keep_notes, model_card
 from drawzoo.cli import cli
 from drawzoo.evaluation.measure import applicable, measure_again
 from drawzoo.evaluation.protocol import read_figures
@@ -63,6 +63,26 @@ class TestModel:
                 picture.load()
         card = (shipped(name) / "README.md").read_text(encoding="utf-8")
         assert all(f"]({file})" in card for file in PICTURES)
+
+    def test_card_of_another_distribution_s_model(self, name):
+        """It says what to install, where the model is, and no licence that nobody chose."""
+        folder, entry = shipped(name), manifest()[name]
+        text = model_card(
+            read_config(folder),
+            read_record(folder),
+            summary="theirs",
+            parameters=1,
+            figures=read_figures(entry.figures),
+            files={},
+            distribution="zoo-extra",
+            licence=None,
+        )
+        assert "pip install drawzoo zoo-extra\n" in text and "license:" not in text
+        assert "drawzoo verify " not in text
+        text = addressed(text, "ann/x")
+        for command in ("drawzoo sample", "drawzoo evaluate"):
+            assert f"{command} hf-hub:ann/x " in text and f"{command} {name}" not in text
+        assert 'drawzoo.load("hf-hub:ann/x")' in text
 
     def test_card_is_that_of_its_folder(self, name):
         """The record, the configuration and the figures give the card, and nothing else does."""

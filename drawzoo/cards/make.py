@@ -5,8 +5,10 @@ Free of torch until a model is read.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,16 @@ import msgspec
 from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.disk.atomic import check_writable, write_atomic
 from drawzoo.disk.paths import data_root
-from drawzoo.errors import OutputError, TrainingError, WeightsError
+from drawzoo.errors import (
+    OutputError,
+    PluginError,
+    TrainingError,
+    UnknownNameError,
+    WeightsError,
+)
 from drawzoo.evaluation.protocol import Bars, no_bars, read_figures
 from drawzoo.registry.loader import registry
+from drawzoo.registry.registry import Entry
 from drawzoo.schema.base import encode
 from drawzoo.schema.figures import Figure
 from drawzoo.schema.manifest import (
@@ -32,6 +41,7 @@ from drawzoo.schema.manifest import (
     read_manifest,
     write_manifest,
 )
+from drawzoo.schema.model import ModelConfig
 from drawzoo.schema.record import TrainingRecord, read_record
 from drawzoo.schema.training import CHECKPOINT
 
@@ -178,10 +188,13 @@ def _write_card(
     files: dict[str, Pin],
 ) -> None:
     """Writes the card, with the notes that the card in `folder` has."""
+    entry = _registered(trained.config)
     card = model_card(
         trained.config,
         record,
-        summary=registry().find("model", trained.config.name).summary,
+        summary=entry.summary if entry and entry.summary else "a model of its owner's",
+        distribution=entry.distribution if entry else "drawzoo",
+        licence=_licence(entry.distribution) if entry else None,
         parameters=_parameters(trained),
         figures=figures,
         files=files,
@@ -189,6 +202,23 @@ def _write_card(
     old = folder / CARD
     notes = old.read_text(encoding="utf-8") if old.is_file() else ""
     write_atomic(aside / CARD, keep_notes(card, notes).encode())
+
+
+def _registered(config: ModelConfig) -> Entry | None:
+    """The registration of a model: its encoder's distribution's, if several have the name."""
+    for name in (f"{config.encoder.plugin}:{config.name}", config.name):
+        with contextlib.suppress(UnknownNameError, PluginError):
+            return registry().find("model", name)
+    return None
+
+
+def _licence(distribution: str) -> str | None:
+    """The licence that a distribution states, by its name on the Hub."""
+    try:
+        found = metadata(distribution)
+    except PackageNotFoundError:
+        return None
+    return found["License-Expression"].lower() if "License-Expression" in found else None
 
 
 def _put(aside: Path, folder: Path) -> None:

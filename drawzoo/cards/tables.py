@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from huggingface_hub import EvalResult
 
 from drawzoo.evaluation.markdown import table
@@ -31,20 +32,25 @@ Measured on the file below by
 
 ```sh
 {commands}
-```
-
-`drawzoo verify {model} --figures all` measures all of them again."""
+```"""
 
 
-def figures_text(figures: Sequence[Figure]) -> str:
-    """The section of a card: a table for each protocol, with what its figures are and are not."""
+def figures_text(figures: Sequence[Figure], address: str | None = None) -> str:
+    """The section of a card: a table for each protocol, with what its figures are and are not.
+
+    Arguments:
+        figures: What was measured.
+        address: What commands call the model; its name unless given.
+    """
+    address = address or figures[0].model
     parts = [_table(find_protocol(name), same) for name, same in _by_protocol(figures).items()]
     datasets = {figure.dataset for figure in figures}
     parts += [note for dataset, note in _NOTES.items() if dataset in datasets]
-    commands = "\n".join(evaluation_command(figure) for figure in figures)
-    parts.append(
-        _INTRODUCTION.format(commands=commands, model=figures[0].model, subset=figures[0].subset)
-    )
+    named = [msgspec.structs.replace(figure, model=address) for figure in figures]
+    commands = "\n".join(map(evaluation_command, named))
+    parts.append(_INTRODUCTION.format(commands=commands, subset=figures[0].subset))
+    if address == figures[0].model:
+        parts.append(f"`drawzoo verify {address} --figures all` measures all of them again.")
     return "\n\n".join(parts)
 
 

@@ -17,9 +17,10 @@ from drawzoo.schema.model import COMPONENTS, ModelConfig
 from drawzoo.schema.record import Point, TrainingRecord
 from drawzoo.schema.training import RunConfig, TrainingConfig
 
-__all__ = ["keep_notes", "model_card", "training_command"]
+__all__ = ["addressed", "keep_notes", "model_card", "training_command"]
 
-LICENCE = "mit"
+_ADDRESS = "hf-hub:USER/"
+"""Where a model that is not drawzoo's own will be, until it is published."""
 
 _NOTES = re.compile(r"<!-- notes -->.*?<!-- /notes -->", re.DOTALL)
 
@@ -46,15 +47,15 @@ The first 16 of them, step by step, with the windows that it writes through wher
 ## Use
 
 ```sh
-pip install drawzoo
-drawzoo sample {name} --num 64 --seed 0 --out samples.png --gif drawing.gif
+pip install {packages}
+drawzoo sample {address} --num 64 --seed 0 --out samples.png --gif drawing.gif
 ```
 
 ```python
 import torch
 import drawzoo
 
-model = drawzoo.load("{name}")
+model = drawzoo.load("{address}")
 images = model.sample(64, generator=torch.Generator().manual_seed(0))  # probabilities in [0, 1]
 ```
 
@@ -104,8 +105,13 @@ def model_card(
     parameters: int,
     figures: Sequence[Figure],
     files: dict[str, Pin],
+    distribution: str = "drawzoo",
+    licence: str | None = "mit",
 ) -> str:
     """The card of a model, the same text for the same input.
+
+    The card of another distribution's model says what to install, and has `hf-hub:USER/` for an
+    address, which `addressed` fills in.
 
     Arguments:
         model: Its configuration, complete.
@@ -114,15 +120,22 @@ def model_card(
         parameters: The number of parameters.
         figures: What was measured on its file.
         files: The content of its files but the card.
+        distribution: Who registers the model.
+        licence: The licence of the weights by its name on the Hub; none is stated without.
     """
+    plugins = {getattr(model, kind).plugin for kind in COMPONENTS}
+    packages = sorted({distribution, *filter(None, plugins)} - {"drawzoo"})
+    address = model.name if distribution == "drawzoo" else f"{_ADDRESS}{model.name}"
     text = _TEXT.format(
         name=model.name,
         summary=summary[0].upper() + summary[1:],
         steps=model.steps,
         size="×".join(map(str, model.image[1:])),
         components=_components(model),
+        packages=" ".join(["drawzoo", *packages]),
+        address=address,
         parameters=parameters,
-        figures=figures_text(figures),
+        figures=figures_text(figures, address),
         samples=SAMPLES,
         drawing=DRAWING,
         picture=CURVE,
@@ -139,7 +152,17 @@ def model_card(
         curve=_curve_table(record),
         files="\n".join(f"| `{name}` | {p.bytes:,} | `{p.sha256}` |" for name, p in files.items()),
     )
-    return f"---\n{_metadata(model, figures).to_yaml()}\n---\n\n{text}"
+    return f"---\n{_metadata(model, figures, licence).to_yaml()}\n---\n\n{text}"
+
+
+def addressed(card: str, repository: str) -> str:
+    """A card with the address of the repository where the model is published.
+
+    Example:
+        >>> addressed("drawzoo sample hf-hub:USER/x-mnist --num 1", "ann/x")
+        'drawzoo sample hf-hub:ann/x --num 1'
+    """
+    return re.sub(rf"{_ADDRESS}[a-z0-9_-]+", f"hf-hub:{repository}", card)
 
 
 def keep_notes(card: str, old: str) -> str:
@@ -173,9 +196,9 @@ def training_command(run: RunConfig) -> str:
     return f"drawzoo train {run.model.name}{options} --out runs/{run.model.name}"
 
 
-def _metadata(model: ModelConfig, figures: Sequence[Figure]) -> ModelCardData:
+def _metadata(model: ModelConfig, figures: Sequence[Figure], licence: str | None) -> ModelCardData:
     return ModelCardData(
-        license=LICENCE,
+        license=licence,
         pipeline_tag="unconditional-image-generation",
         tags=["drawzoo", "draw", "variational-autoencoder"],
         datasets=[model.dataset],

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from drawzoo.cards.text import keep_notes
+from drawzoo.cards.text import addressed, keep_notes
 from drawzoo.errors import DrawzooError, HubError, OutputError, WeightsError
 from drawzoo.registry.build import check_config
 from drawzoo.schema.base import MAX_JSON_BYTES
@@ -112,7 +112,7 @@ def publish(
         api.create_repo(repository, private=private or None, exist_ok=True)
         head = api.model_info(repository).sha
         ours = (model.folder / CARD).read_text(encoding="utf-8")
-        card = keep_notes(ours, _old_card(repository, head)).encode()
+        card = keep_notes(addressed(ours, repository), _old_card(repository, head)).encode()
         there = [file for file in FILES if (model.folder / file).is_file()]
         contents = {file: (model.folder / file).read_bytes() for file in there} | {CARD: card}
         commit = api.create_commit(
