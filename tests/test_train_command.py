@@ -231,7 +231,7 @@ class TestCommand:
         code, text = train("--resume", "--epochs", "2", "--set", "restarts=[1]")
         assert code == 0 and read_checkpoint(tmp_path / "run").config.training.restarts == (1,)
         code, text = train("--resume", "--epochs", "1", "--set", "restarts=[]")
-        assert code == ConfigError.exit_code and "add passes" not in text
+        assert code == ConfigError.exit_code and "add epochs" not in text
 
     def test_resume_of_another_model(self, train):
         train(*self.new)

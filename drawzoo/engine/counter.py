@@ -1,6 +1,6 @@
 r"""Standard normal noise by counting: every number is a function of its place alone.
 
-The four random words of a block are those of Philox 4x32-10 with the seed as key and (block, step,
+The four random words of a block come from Philox 4x32-10 with the seed as key and (block, step,
 image, 0) as counter; two words each give two numbers by the Box-Muller transform,
 
 \[\sqrt{-2 \ln u} \cos 2πv, \quad \sqrt{-2 \ln u} \sin 2πv,

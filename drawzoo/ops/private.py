@@ -1,7 +1,7 @@
-"""Every name of torch that is not public, each with what stands in for it where torch has lost it.
+"""Every private name of torch that drawzoo uses, each with a substitute if torch loses the name.
 
-What stands in costs time, never a result: the kernels are used only where torch says that they
-may be, so without its word tensor operations do the work.
+A substitute costs time, never a result: kernels are used only if torch is known to be in a mode
+that permits kernels, so without the name tensor operations do the work.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PYTREE = _module("torch.utils._pytree")
 
 
 def exporting() -> bool:
-    """Whether torch exports a program now, in which there must be no kernel."""
+    """Whether torch is exporting a program, which must not contain kernels."""
     # `is_exporting` of torch 2.11 is true of everything that is compiled.
     flag = getattr(torch.compiler, "_is_exporting_flag", None)
     return torch.compiler.is_exporting() if flag is None else bool(flag)
@@ -69,7 +69,7 @@ def multiplies_bfloat16() -> bool:
 def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
     """A tree of tuples, lists, dictionaries and whatever torch knows, its tensors replaced.
 
-    Where torch has lost the name, only tuples, lists and dictionaries are trees.
+    Without the private name only tuples, lists and dictionaries are trees.
     """
     if PYTREE is not None:
         return PYTREE.tree_map_only(Tensor, function, tree)
@@ -84,7 +84,7 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
 
 
 def leaves(tree: Any) -> Iterator[Any]:
-    """What is in a tree and no tree itself."""
+    """The leaves of a tree: tensors, and everything else that is no tree."""
     if PYTREE is not None:
         yield from PYTREE.tree_leaves(tree)
     elif isinstance(tree, dict | tuple | list):
@@ -99,7 +99,8 @@ def graph_pass(change: Callable[[Graph], None], file: str) -> Any:
 
     Arguments:
         change: What is done to each graph.
-        file: The source of `change`; graphs that torch keeps are good as long as it is the same.
+        file: The source of `change`; compiled graphs that torch keeps stay valid while the file is
+            unchanged.
     """
     passes = _module(PASSES)
     if passes is None:
@@ -112,7 +113,7 @@ def graph_pass(change: Callable[[Graph], None], file: str) -> Any:
 
 
 def compiler_options(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Those options of the compiler, by name, that this torch has."""
+    """The wanted options of the compiler, by name, that this torch has."""
     inductor = _module("torch._inductor")
     known = inductor.list_options() if inductor is not None else []
     return {name: value for name, value in wanted.items() if name in known}

@@ -1,4 +1,4 @@
-"""An LSTM's steps by the fastest way that gives the same: what `engine.lstm` asks for."""
+"""The fast ways of an LSTM's step, for `engine.lstm`, which has the plain way."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def lstm(
     """The next hidden state and cell, [B, U] each, of the gates layer(parts) + drive.
 
     Arguments:
-        layer: Of all parts, for the gates i, f, g, o.
+        layer: The linear layer of all parts, for the gates i, f, g, o.
         parts: The inputs and, last, the hidden state, [B, *] each.
         cell: [B, U].
         drive: Added to the gates, [B, 4 U].
         rounding: As in `linear`.
 
     Returns:
-        None, if tensor operations have to do it.
+        None, if tensor operations have to take the step.
     """
     driven = () if drive is None else (drive,)
     if not _is_plain(layer) or torch.is_autocast_enabled("cpu"):
@@ -77,7 +77,7 @@ def linear(layer: nn.Module, *parts: Tensor, rounding: torch.dtype | None = None
     Arguments:
         layer: A linear layer of all parts.
         parts: [B, *] each.
-        rounding: The type in which weight, bias and parts are multiplied, if not their own.
+        rounding: The type to which weight, bias and parts are rounded; None for no rounding.
 
     Returns:
         [B, *], in the layer's type.

@@ -56,7 +56,7 @@ INLINE void filters(
     for (int i = 0; i < size; i++) {
         float *f = bank + i * pitch;
         float mu = centre + offset(i, size) * stride;
-        /* The largest exponent, that of the nearest pixel, is taken from all. Of a pixel that is k
+        /* The largest exponent, which the nearest pixel has, is taken from all. Of a pixel that is k
          * before it, (near - mu)² - (near - k - mu)² is left, without cancellation. */
         float near = (mu + 12582912.0f) - 12582912.0f;
         near = near < 1.0f ? 1.0f : near > (float)length ? (float)length : near;

@@ -62,7 +62,7 @@ void drawzoo_lstm(
     }
 }
 
-/* The gradients of gates and cell, from those of the hidden state and the next cell. */
+/* The gradients of gates and cell, from the gradients of the hidden state and the next cell. */
 void drawzoo_lstm_gradient(
     int threads, int batch, int units, const float *active, const float *cell, const float *next,
     const float *d_hidden, const float *d_next, float *d_gates, float *d_cell

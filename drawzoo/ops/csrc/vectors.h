@@ -43,7 +43,7 @@ INLINE vector where(integers mask, vector yes, vector no) {
     return (vector)(((integers)yes & mask) | ((integers)no & ~mask));
 }
 
-/* to [8, 8] = fromᵀ, whose rows are `step` apart, and those of `to` one vector. */
+/* to [8, 8] = fromᵀ. The rows of `from` are `step` apart, the rows of `to` one vector. */
 INLINE void transpose(const float *from, int64_t step, float *to) {
 #ifdef __AVX__
     /* As in `between`. Numbers of two rows in turns, then of four, then of all eight. */
