@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from drawzoo.data.dataset import Support, find_dataset
+from drawzoo.engine.shown import picture
 from drawzoo.errors import DataError, nearest
 
 __all__ = ["Images", "load_dataset"]
@@ -52,6 +53,10 @@ class Images(NamedTuple):
         """All but `subset(num)` in the order of the file, and `subset(num)`."""
         order = self._permutation()
         return self._at(order[num:].sort().values), self._at(order[:num])
+
+    def _repr_png_(self) -> bytes | None:
+        """The first 25 images, in grey values, for notebooks."""
+        return picture(self.pixels[:25] / 255)
 
     def _permutation(self) -> Tensor:
         # Unlike torch's and NumPy's other generators, this one never changes its numbers.

@@ -25,13 +25,14 @@ from drawzoo.engine.drawing import Bound, State, Step, Terms
 from drawzoo.engine.latent import Latent, kl_of_steps
 from drawzoo.engine.likelihood import Likelihood
 from drawzoo.engine.sampling import Sampling
+from drawzoo.engine.shown import ShownModel
 from drawzoo.errors import ConfigError
 from drawzoo.ops.private import map_tensors
 
 __all__ = ["Draw"]
 
 
-class Draw(Sampling):
+class Draw(ShownModel, Sampling):
     """DRAW from six components; `drawzoo.build` makes one from a configuration.
 
     Arguments:

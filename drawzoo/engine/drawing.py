@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from drawzoo.disk.atomic import write_atomic
 from drawzoo.engine.attention import Window
 from drawzoo.engine.components import DecoderState, EncoderState
 from drawzoo.engine.latent import Gaussian
+from drawzoo.engine.shown import above, picture, tag
+from drawzoo.errors import OutputError
 
 __all__ = ["Bound", "Codes", "Drawing", "State", "Step", "Terms", "join"]
 
@@ -84,6 +88,41 @@ class Drawing(NamedTuple):
     """The windows read through at each step; None where nothing is read or there is no window."""
     writes: list[Window] | None
     """The windows written through at each step; None where there is no window."""
+
+    def save(self, path: str | Path, scale: int | None = None) -> None:
+        """Writes the course as an animated GIF, with its windows, or the last images as a PNG.
+
+        Arguments:
+            path: The file, which ends in `.gif` or `.png`.
+            scale: Screen pixels for each pixel; by default enough to be seen.
+
+        Raises:
+            OutputError: If the name ends in another way, or the file cannot be written.
+            ConfigError: If the images have neither one channel nor three.
+        """
+        path = Path(path)
+        if path.suffix not in (".gif", ".png"):
+            raise OutputError(f"cannot write {path}: name a file that ends in .gif or .png")
+        cpu = self._on_cpu()
+        if path.suffix == ".gif":
+            data = above("render.animation").gif(cpu, scale)
+        else:
+            grid, images = above("render.grid"), cpu.images[-1]
+            data = grid.png(grid.grid(images, scale or grid.roomy_scale(images)))
+        write_atomic(path, data)
+
+    def _on_cpu(self) -> Drawing:
+        return self._replace(images=self.images.detach().float().cpu())
+
+    def _repr_png_(self) -> bytes | None:
+        """The last images."""
+        return picture(self.images[-1])
+
+    def _repr_html_(self) -> str | None:
+        """The course, animated."""
+        if self._repr_png_() is None:
+            return None
+        return tag(above("render.animation").gif(self._on_cpu()), "gif")
 
 
 def join(drawings: Sequence[Drawing]) -> Drawing:
