@@ -1,5 +1,6 @@
 """`drawzoo site` and `drawzoo demo`: what is written, and what is refused."""
 
+import _thread
 import json
 import threading
 import urllib.request
@@ -119,14 +120,38 @@ def test_a_port_that_is_taken(invoke, tmp_path, mine, monkeypatch):
     assert str(server.server_port) in err
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_without_a_browser_it_draws_in_the_terminal(invoke, mine, monkeypatch, asked):
-    def get():
-        assert not asked
-        raise webbrowser.Error
+def no_browser():
+    raise webbrowser.Error
 
+
+@pytest.mark.parametrize(
+    "get, options",
+    [
+        (no_browser, []),
+        (lambda: webbrowser.GenericBrowser("lynx"), []),
+        (lambda: pytest.fail("nobody wants a browser"), ["--terminal"]),
+    ],
+)
+def test_without_a_browser_it_draws_in_the_terminal(invoke, mine, monkeypatch, get, options):
     monkeypatch.setattr(webbrowser, "get", get)
-    code, out, err = invoke("demo", f"local-dir:{mine}", *["--terminal"] * asked)
+    code, out, err = invoke("demo", f"local-dir:{mine}", *options)
     assert code == 0
     assert len(out.splitlines()) > 5
-    assert ("no browser" in err) is not asked
+    assert ("no browser" in err) is not bool(options)
+
+
+def test_the_page_is_served_until_it_is_interrupted(invoke, mine, monkeypatch):
+    pages = []
+
+    class Browser:
+        def open(self, address):
+            with urllib.request.urlopen(address.partition("#")[0], timeout=30) as answer:
+                pages.append((answer.read().decode(), address))
+            _thread.interrupt_main()
+
+    monkeypatch.setattr(webbrowser, "get", Browser)
+    code, _, err = invoke("demo", f"local-dir:{mine}", "--seed", "7")
+    assert code == 130
+    ((page, address),) = pages
+    assert "<h1>Watch DRAW draw</h1>" in page
+    assert address.endswith("#seed=7") and address in err

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    import webbrowser
+
 __all__ = ["demo", "site"]
+
+IN_TERMINAL = ("www-browser", "links", "elinks", "lynx", "w3m")
+"""Browsers, by the names of Python's `webbrowser`, that run no JavaScript."""
 
 
 @click.command
@@ -47,18 +54,15 @@ def demo(models: tuple[str, ...], port: int, terminal: bool, seed: int) -> None:
     The page is that of `drawzoo site`, served to this machine alone until Ctrl-C.
     """
     import tempfile
-    import webbrowser
+    import threading
 
     from drawzoo_site.serving import serve
     from drawzoo_site.writing import default_models, write_site
 
     names = list(dict.fromkeys(models)) or default_models()
-    browser = None
-    if not terminal:
-        try:
-            browser = webbrowser.get()
-        except webbrowser.Error:
-            click.echo("there is no browser here; drawing in the terminal", err=True)
+    browser = None if terminal else _browser()
+    if not (browser or terminal):
+        click.echo("there is no browser here; drawing in the terminal", err=True)
     if browser is None:
         from drawzoo_site.terminal import animate
 
@@ -69,5 +73,17 @@ def demo(models: tuple[str, ...], port: int, terminal: bool, seed: int) -> None:
         with serve(Path(folder), port) as server:
             address = f"http://127.0.0.1:{server.server_port}/#seed={seed}"
             click.echo(f"the page is at {address} until Ctrl-C", err=True)
-            browser.open(address)
+            # Some browsers come back only when they are closed.
+            threading.Thread(target=browser.open, args=(address,), daemon=True).start()
             server.serve_forever()
+
+
+def _browser() -> webbrowser.BaseBrowser | None:
+    """What can show the page here: none of those in the terminal can."""
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return None
+    return None if getattr(browser, "name", None) in IN_TERMINAL else browser

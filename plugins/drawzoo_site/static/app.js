@@ -130,7 +130,7 @@ function show() {
   $("scrub").value = t;
   $("scrub").setAttribute("aria-valuetext", `step ${t} of ${total}`);
   $("step").textContent = `${t} of ${total}`;
-  $("play").textContent = playing ? "❚❚" : "▶";
+  $("play").textContent = playing ? "❚❚" : "▶\ufe0e";
   $("play").setAttribute("aria-label", playing ? "Pause" : "Play");
   $("anew").disabled = t < 1 || !lead();
   $("anew").textContent = `Step ${renewed()}’s code ${renewed() === state.anew?.[0] ? "once more" : "anew"}`;
