@@ -38,7 +38,8 @@ class TestReconstructions:
     def test_each_belongs_together_and_to_no_other(self, double):
         model, images = double(), split(4)
         results = reconstructions(model, images, seed=5)
-        for x, drawing, codes, bound in results:
+        for index, (grey, x, drawing, codes, bound) in enumerate(results):
+            assert torch.equal(grey, images.pixels[[index]] / 255)
             assert x.shape == (1, 1, 6, 5) and set(x.unique().tolist()) <= {0, 1}
             assert torch.equal(model.decode(codes.z).canvases, drawing.canvases)
             close(bound.kl, Gaussian(codes.mean, codes.log_std).kl(batch_dims=2))

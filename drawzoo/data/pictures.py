@@ -5,9 +5,10 @@ makers made of theirs (LeCun et al., 1998):
 
 1. turned as its EXIF orientation says; colours become luminance; transparent parts get the colour
    of the border, or, where the border itself is transparent, the one the figure stands out from;
-2. the border's median is the background; the figure is what differs from it, towards black or
-   white, whichever there is more of, and becomes light on a dark ground;
-3. contrast is stretched: the strongest ink is 1, and what is fainter than `FAINT` of it is 0;
+2. the ground around each place, with its shadows, is taken away, and what is left, darker or
+   lighter, whichever there is more of, becomes light on a dark ground (`drawzoo.data.ink`);
+3. what is fainter than Otsu's threshold is paper, or its lines where they reach the border; the
+   contrast of the rest is stretched to 1;
 4. cropped to the figure, resized with its aspect ratio into a box of 20 / 28 of the canvas (in
    MNIST 20 × 20 in 28 × 28), and moved so that the centre of mass is in the middle, or as near to
    it as keeps the figure on the canvas.
@@ -29,15 +30,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from drawzoo.data.images import Images
+from drawzoo.data.ink import Plane, find_ink, rim
 from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import ConfigError, DataError
 
@@ -51,13 +51,10 @@ MAX_PIXELS = 50_000_000
 """A larger picture is refused unread: a few bytes can claim any size."""
 WORKING_SIDE = 2_048
 """Pictures are averaged down to this before anything else: no canvas shows more."""
+GRAINY = 200
+"""Pictures whose shorter side has so many pixels show the grain of the sensor, and are smoothed."""
 BOX = 20 / 28
 """The part of the canvas, in each direction, that a figure may fill."""
-FAINT = 0.2
-"""Ink below this part of the strongest is paper, dust, or the shadow of a hand."""
-
-Plane = npt.NDArray[np.float64]
-S = TypeVar("S", bound=np.generic)
 
 
 def read_images(
@@ -132,9 +129,13 @@ def _read(path: Path) -> Image.Image:
         # Pillow's readers raise nearly anything on damaged files.
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or repr(error)
         raise DataError(f"{path} cannot be read as an image ({reason})") from None
-    grey = upright.mode in ("1", "L", "LA") and "transparency" not in upright.info
-    upright = upright.convert("LA" if grey else "RGBA")
-    return upright.reduce(-(-max(upright.size) // WORKING_SIDE))
+    opaque = "transparency" not in upright.info
+    factor = -(-max(upright.size) // WORKING_SIDE)
+    if upright.mode in ("L", "RGB") and opaque:
+        # First, as the conversion of a large one would take several times its memory.
+        upright, factor = upright.reduce(factor), 1
+    grey = upright.mode in ("1", "L", "LA") and opaque
+    return upright.convert("LA" if grey else "RGBA").reduce(factor)
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
@@ -156,9 +157,9 @@ def _flat(picture: Image.Image) -> Image.Image:
         return picture.convert(picture.mode[:-1])
     luminance = np.asarray(picture.convert("LA").getchannel("L"))
     opaque = alpha >= 128
-    border = _border(opaque)
+    border = rim(opaque)
     if border.mean() >= 0.5:
-        ground = float(np.median(_border(luminance)[border]))
+        ground = float(np.median(rim(luminance)[border]))
     else:
         ground = 255.0 if opaque.any() and luminance[opaque].mean() < 128 else 0.0
     paper = Image.new("LA", picture.size, (round(ground), 255)).convert(picture.mode)
@@ -169,7 +170,10 @@ def _flat(picture: Image.Image) -> Image.Image:
 
 def _strokes(picture: Image.Image, height: int, width: int, path: Path) -> Plane:
     """Light strokes on a dark ground, sized and centred as in MNIST, [H, W] in [0, 1]."""
-    ink = _ink(np.asarray(_flat(picture).convert("L")).astype(np.float64), path)
+    grey = _flat(picture).convert("L")
+    if min(grey.size) >= GRAINY:
+        grey = grey.filter(ImageFilter.MedianFilter(3))
+    ink = find_ink(np.asarray(grey).astype(np.float64), path)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     figure = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = min(BOX * height / figure.shape[0], BOX * width / figure.shape[1])
@@ -186,23 +190,6 @@ def _strokes(picture: Image.Image, height: int, width: int, path: Path) -> Plane
     )
     canvas[top : top + size[0], left : left + size[1]] = figure.clip(0, 1)
     return canvas
-
-
-def _ink(luminance: Plane, path: Path) -> Plane:
-    """How much of a figure each pixel is, from 0 to 1."""
-    difference = luminance - np.median(_border(luminance))
-    if -difference.clip(max=0).sum() > difference.clip(min=0).sum():
-        difference = -difference
-    strongest = difference.max()
-    if strongest <= 0:
-        raise DataError(f"{path} is of one colour: there is nothing on it to draw")
-    ink: Plane = ((difference / strongest - FAINT) / (1 - FAINT)).clip(0)
-    return ink
-
-
-def _border(plane: npt.NDArray[S]) -> npt.NDArray[S]:
-    """The outermost pixels."""
-    return np.concatenate([plane[0], plane[-1], plane[1:-1, 0], plane[1:-1, -1]])
 
 
 def _offset(mass: Plane, side: int) -> int:

@@ -30,7 +30,7 @@ MAX_IMAGES = 100
     type=OutputFile(".png"),
     default=Path("reconstruction.png"),
     show_default="reconstruction.png, with a number if that is there",
-    help="Each image and its canvas after each step (PNG).",
+    help="Each image, what the model saw, and its canvas after each step (PNG).",
 )
 @click.option("--gif", type=OutputFile(".gif"), help="The same with windows (GIF).")
 @json_option
@@ -50,11 +50,11 @@ def command(
     """Draws your own images again, step by step, and measures the bound of each.
 
     An IMAGE is a file, or the number of an image of --dataset. Files may have any size, colours,
-    and a light or dark ground. The transform strokes takes what stands out from the border as
-    light strokes on black, crops to them, fits them into 20/28 of the canvas and centres their
-    mass, as MNIST was made; photo covers the canvas with the middle of the picture and changes no
-    colours; none takes files of the canvas's size as they are. Pixels of one channel then become
-    binary, sampled with their grey values as probabilities, as those of mnist do.
+    and a light or dark ground. The transform strokes takes what stands out from the ground around
+    it as light strokes on black, crops to them, fits them into 20/28 of the canvas and centres
+    their mass, as MNIST was made; photo covers the canvas with the middle of the picture and
+    changes no colours; none takes files of the canvas's size as they are. Pixels of one channel
+    then become binary, sampled with their grey values as probabilities, as those of mnist do.
 
     \b
     drawzoo reconstruct draw-mnist my-seven.jpg my-two.png --gif drawing.gif

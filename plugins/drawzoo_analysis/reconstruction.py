@@ -16,6 +16,8 @@ __all__ = ["Reconstruction", "reconstructions"]
 class Reconstruction(NamedTuple):
     """One image, a batch of one in all that belongs to it, and all from the same noise."""
 
+    grey: Tensor
+    """The image before it was made binary, in [0, 1], [1, C, H, W]."""
     x: Tensor
     """What the model saw, [1, C, H, W]."""
     drawing: Drawing
@@ -48,6 +50,7 @@ def reconstructions(
 
         results.append(
             Reconstruction(
+                images.pixels[[index]].float() / 255,
                 x,
                 model.reconstruct(x, generator=source()),
                 model.encode(x, generator=source()),

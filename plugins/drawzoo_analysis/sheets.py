@@ -42,16 +42,20 @@ WIDEST = 14
 def reconstruction_sheet(
     results: Sequence[Reconstruction], names: Sequence[str], model: str
 ) -> bytes:
-    """A row for each image: what the model saw, and its canvas after each step."""
+    """A row for each image: as it is, as the model saw it, and its canvas after each step."""
     steps = _shown(len(results[0].drawing.images))
-    rows = [torch.cat([r.x, r.drawing.images[steps, 0]]) for r in results]
+    # Binary images, and those with colours, are seen as they are.
+    greys = any(not torch.equal(r.grey, r.x) for r in results)
+    rows = [
+        torch.cat([*([r.grey] if greys else []), r.x, r.drawing.images[steps, 0]]) for r in results
+    ]
     sheet = Sheet(
         torch.stack(rows).numpy(),
         rows=[
             f"{_short(name)}\n{r.bound.nats.item():.1f} nats"
             for name, r in zip(names, results, strict=True)
         ],
-        columns=["input", *(f"step {t + 1}" for t in steps)],
+        columns=[*(["image"] if greys else []), "input", *(f"step {t + 1}" for t in steps)],
         title=f"{model}: drawn again, step by step",
         notes="nats: the negative log-likelihood bound of the image, lower is better"
         + _left_out(steps, len(results[0].drawing.images)),
