@@ -260,3 +260,17 @@ def trained(tmp_path_factory, data):
 @pytest.fixture
 def model(trained):
     return f"local-dir:{trained}"
+
+
+@pytest.fixture
+def forget_local():
+    """What a test registers without a package is gone after it."""
+    from drawzoo.registry.loader import installed
+    from drawzoo.registry.registry import LOCAL
+
+    yield
+    for names in installed().registry._entries.values():
+        for name, same in list(names.items()):
+            same[:] = [entry for entry in same if entry.distribution != LOCAL]
+            if not same:
+                del names[name]

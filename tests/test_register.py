@@ -51,15 +51,7 @@ def register_models(register):
 """
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    """What a test registers is gone after it."""
-    yield
-    for names in installed().registry._entries.values():
-        for same in names.values():
-            same[:] = [entry for entry in same if entry.distribution != LOCAL]
-        for name in [name for name, same in names.items() if not same]:
-            del names[name]
+pytestmark = pytest.mark.usefixtures("forget_local")
 
 
 def test_registering_again_replaces():

@@ -62,11 +62,11 @@ def command(name: str, kind: str, licence: str, to: Path) -> None:
         raise OutputError(f"{folder} is there already; choose another name or --to")
     if there := _in_use(name, kind):
         raise ConfigError(f"{name!r} is in use, by {there}; choose another name")
-    files = _files(name, kind, licence)
+    package = files(name, kind, licence)
     # Whole or not at all.
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=to))
     try:
-        for path, text in files.items():
+        for path, text in package.items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_text(text, encoding="utf-8")
         draft.chmod(0o755)
@@ -100,7 +100,7 @@ def _in_use(name: str, kind: str) -> str | None:
     return next((what for what, is_there in used.items() if is_there), None)
 
 
-def _files(name: str, kind: str, licence: str) -> dict[str, str]:
+def files(name: str, kind: str, licence: str) -> dict[str, str]:
     """The package's files: path → text."""
     from string import Template
 
