@@ -99,6 +99,9 @@ OPTIONS = [
     *(("plot {run} --against", value) for value in ("steps", "Epoch")),
     *(("plugins --check", value) for value in ("nothing", "drawzoo.data", "x" * 5_000)),
     *(("new-plugin", x) for x in ("conv", "draw", "A", "a b", "../x", "1", "x" * 300, "数字")),
+    *(("new-plugin good --kind", value) for value in ("Encoder", "plugin", "x" * 999)),
+    *(("new-plugin good --to", value) for value in ("nowhere", "/dev/null")),
+    *(("evaluate {} --dataset folder --data", x) for x in ("nowhere", "/dev/null", "folder:.")),
     *(("", value) for value in ("Sample", "nothing", "--nothing", "x" * 5_000)),
     *((command, "--nothing") for command in ("list", "sample", "train", "verify", "card", "plot")),
 ]
@@ -405,6 +408,16 @@ class TestData:
             yield from (b"", b"x", good[:-1], good + b"x", b"\xff" + good[1:], good * 2_001)
 
         self.check(refused, invoke, model, "cifar10", tmp_path / "data", path, bad)
+
+    def test_folder(self, refused, invoke, model, tmp_path):
+        path, chance = tmp_path / "data/image.png", random.Random(0)
+        path.parent.mkdir()
+        stream = io.BytesIO()
+        Image.fromarray(np.eye(30, dtype=np.uint8)[4:-4] * 200).save(stream, "PNG")
+        raw = stream.getvalue()
+        for bad in [*(raw[: len(raw) * i // 10] for i in range(6)), chance.randbytes(300)]:
+            path.write_bytes(bad)
+            refused("evaluate", model, "--split", "train", "--data", f"folder:{path.parent}")
 
     def test_svhn(self, refused, invoke, model, tmp_path):
         io = pytest.importorskip("scipy.io")

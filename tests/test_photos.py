@@ -9,6 +9,7 @@ from PIL import Image
 
 from drawzoo import load
 from drawzoo.data.images import load_dataset
+from drawzoo.data.ink import FigureWarning
 from drawzoo.data.pictures import fit
 
 DIGITS = [1, 2, 3, 5, 7, 11, 18, 61]
@@ -89,13 +90,13 @@ def test_bounds_are_near_the_clean_digit_s(photograph, digits, light):
 
 
 def test_a_digit_that_is_cut_off_is_told(photograph, digits):
-    with pytest.warns(UserWarning, match="touches the border"):
+    with pytest.warns(FigureWarning, match="touches the border"):
         photograph(1 - 0.8 * digits[0][:180])
 
 
 @pytest.mark.parametrize("axis", [0, 1], ids=["below", "beside"])
 def test_two_digits_are_told(photograph, digits, axis):
-    with pytest.warns(UserWarning, match="two separate figures"):
+    with pytest.warns(FigureWarning, match="two separate figures"):
         photograph(1 - 0.8 * np.concatenate([digits[0], digits[1]], axis=axis))
 
 
@@ -112,3 +113,11 @@ def test_one_whole_digit_gives_no_warning(photograph, digits):
         warnings.simplefilter("error")
         for ink in digits:
             photograph(1 - 0.8 * ink)
+
+
+def test_a_dataset_of_such_pictures_is_read_without_a_note_for_each(tmp_path, digits):
+    for index, ink in enumerate(digits):
+        page = 235 * (1 - 0.8 * ink[:180])
+        Image.fromarray(page.astype(np.uint8)).save(tmp_path / f"{index}.png")
+    images = load_dataset("folder", "train", tmp_path, image=(1, 28, 28))
+    assert 0 < len(images.pixels) <= len(digits)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawzoo.data.dataset import Dataset, Support
+from drawzoo.data.ink import FigureWarning
 from drawzoo.data.reading import watched
 from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import DataError
@@ -62,7 +63,10 @@ class Folder(Dataset):
         for file in watched(files, f"folder {split}"):
             try:
                 if _split(root / file) == split:
-                    fitted = read_images([root / file], self.image)
+                    with warnings.catch_warnings():
+                        # Of one picture a note helps; of thousands it hides all others.
+                        warnings.simplefilter("ignore", FigureWarning)
+                        fitted = read_images([root / file], self.image)
                     pixels.append(fitted.pixels)
                     chosen.append(file)
             except DataError as error:

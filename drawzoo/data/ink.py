@@ -17,7 +17,7 @@ from PIL import Image
 
 from drawzoo.errors import DataError
 
-__all__ = ["Plane", "find_ink", "rim"]
+__all__ = ["FigureWarning", "Plane", "find_ink", "rim"]
 
 GROUND_SIDE, COARSE_SIDE = 128, 48
 """The ground is found in a picture of at most this, and whether ink is darker in a coarser one."""
@@ -28,6 +28,10 @@ FAINT = 0.2
 
 Plane = npt.NDArray[np.float64]
 S = TypeVar("S", bound=np.generic)
+
+
+class FigureWarning(UserWarning):
+    """A picture that does not seem to show one whole figure."""
 
 
 def find_ink(luminance: Plane, path: Path) -> Plane:
@@ -41,7 +45,7 @@ def find_ink(luminance: Plane, path: Path) -> Plane:
         DataError: If it is of one colour.
 
     Warns:
-        UserWarning: If ink touches the border, or if there seem to be two figures.
+        FigureWarning: If ink touches the border, or if there seem to be two figures.
     """
     small = np.asarray(_averaged(luminance, GROUND_SIDE)).astype(np.float64)
     # Light multiplies, so in logarithms it adds.
@@ -76,6 +80,7 @@ def _look(figure: npt.NDArray[np.bool_], path: Path) -> None:
     if rim(figure).any():
         warnings.warn(
             f"{path}: ink or a shadow touches the border; leave a margin of paper around the digit",
+            FigureWarning,
             stacklevel=2,
         )
     for axis in (0, 1):
@@ -91,6 +96,7 @@ def _look(figure: npt.NDArray[np.bool_], path: Path) -> None:
             warnings.warn(
                 f"{path}: there seem to be two separate figures, which are drawn as one; cut the "
                 "picture so that it shows one digit",
+                FigureWarning,
                 stacklevel=2,
             )
             return
