@@ -1,6 +1,8 @@
 """Components and models without a package: `drawzoo.register`, and `drawzoo --plugin FILE.py`."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -140,3 +142,21 @@ def test_a_model_of_something_not_registered_says_so():
         drawzoo.build(config)
     with pytest.raises(UnknownNameError):
         drawzoo.build(msgspec.structs.replace(config, encoder=drawzoo.ComponentConfig(name="gone")))
+
+
+def test_a_model_without_a_package_gets_no_card(trained, data, tmp_path):
+    from drawzoo_draw.reader import AttentiveReader
+
+    from drawzoo.cards.make import make_card
+
+    drawzoo.register("reader", "own", AttentiveReader)
+    run, cards = tmp_path / "run", tmp_path / "cards"
+    shutil.copytree(trained, run)
+    cards.mkdir()
+    text = (run / "config.json").read_text()
+    config = json.loads(text)
+    config["reader"] |= {"name": "own", "plugin": LOCAL}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match="new-plugin NAME --kind reader"):
+        make_card(run, cards, data=data)
+    assert not list(cards.iterdir())

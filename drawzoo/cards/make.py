@@ -18,6 +18,7 @@ from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.disk.atomic import check_writable, write_atomic
 from drawzoo.disk.paths import data_root
 from drawzoo.errors import (
+    ConfigError,
     OutputError,
     PluginError,
     TrainingError,
@@ -26,7 +27,7 @@ from drawzoo.errors import (
 )
 from drawzoo.evaluation.protocol import Bars, no_bars, read_figures
 from drawzoo.registry.loader import registry
-from drawzoo.registry.registry import Entry
+from drawzoo.registry.registry import LOCAL, Entry
 from drawzoo.schema.base import encode
 from drawzoo.schema.figures import Figure
 from drawzoo.schema.manifest import (
@@ -41,7 +42,7 @@ from drawzoo.schema.manifest import (
     read_manifest,
     write_manifest,
 )
-from drawzoo.schema.model import ModelConfig
+from drawzoo.schema.model import COMPONENTS, ModelConfig
 from drawzoo.schema.record import TrainingRecord, read_record
 from drawzoo.schema.training import CHECKPOINT
 
@@ -146,6 +147,7 @@ def _make(
     from drawzoo.store.weights import read_model
 
     trained = read_model(source)
+    _check_packaged(trained.config)
     name = trained.config.name
     entry = read_manifest(manifest).get(name) if manifest else None
     with tempfile.TemporaryDirectory(dir=cards, prefix=f".{name}.") as made:
@@ -163,6 +165,16 @@ def _make(
         published = _published(trained, entry, pins(cards / name), figures)
         write_manifest(manifest, name, published)
     return cards / name
+
+
+def _check_packaged(config: ModelConfig) -> None:
+    """Refuses a model that nobody could load, since no package gives its components."""
+    for kind in COMPONENTS:
+        if getattr(config, kind).plugin == LOCAL:
+            raise ConfigError(
+                f"{config.name} has the {kind} {getattr(config, kind).name!r}, which no package "
+                f"gives, so nobody could load it; make one: drawzoo new-plugin NAME --kind {kind}"
+            )
 
 
 def _write_pictures(folder: Path, trained: Draw, record: TrainingRecord) -> None:
@@ -208,7 +220,8 @@ def _registered(config: ModelConfig) -> Entry | None:
     """The registration of a model: its encoder's distribution's, if several have the name."""
     for name in (f"{config.encoder.plugin}:{config.name}", config.name):
         with contextlib.suppress(UnknownNameError, PluginError):
-            return registry().find("model", name)
+            found = registry().find("model", name)
+            return None if found.distribution == LOCAL else found
     return None
 
 
