@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const engine = pathToFileURL(`${process.argv[2]}/`).href;
-const { Draw } = await import(`${engine}draw.js`);
+const { Draw, spherical } = await import(`${engine}draw.js`);
 const { normal, philox } = await import(`${engine}random.js`);
 
 const plain = (steps) => steps.map((step) => ({
@@ -21,6 +21,7 @@ function load({ config, weights }) {
 const answers = {
   philox: ({ counter, key }) => philox(counter, key),
   normal: ({ seed, image, step, size, temperature }) => [...normal(seed, image, step, size, temperature)],
+  spherical: ({ start, end, share }) => spherical(start, end, share),
   sample: (request) => plain(load(request).sample(request)),
   encode: (request) => plain(load(request).encode(Float64Array.from(request.x), request)),
 };

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawzoo_analysis import interpolation
 from safetensors.torch import load_file, save, save_file
 
 import drawzoo
@@ -149,6 +150,18 @@ def test_noise_of_the_page_is_that_of_python(seed):
     request = {"do": "normal", "seed": seed, "image": 101, "step": 3, "size": 7, "temperature": 0.5}
     expected = Counter(seed, 0.5).noise(range(101, 102), 4, (7,))[3, 0]
     torch.testing.assert_close(torch.tensor(engine(request)[0]["value"]), expected)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+@pytest.mark.parametrize("scale", [2.0, 0.0, -1.0, None])
+def test_between_codes_as_the_analysis_goes(share, scale):
+    start = torch.randn(6, dtype=torch.float64)
+    end = torch.randn(6, dtype=torch.float64) if scale is None else scale * start
+    request = {"do": "spherical", "start": start.tolist(), "end": end.tolist(), "share": share}
+    expected = interpolation.spherical(start, end, share)
+    torch.testing.assert_close(
+        torch.tensor(engine(request)[0]["value"]).double(), expected.double(), rtol=1e-6, atol=1e-6
+    )
 
 
 class TestHostile:

@@ -116,6 +116,24 @@ def picture(page, which=".canvas"):
     return page.locator(which).first.evaluate("canvas => canvas.toDataURL()")
 
 
+def difference(page, picture):
+    """The largest difference of a level of the canvas from that of a picture kept before."""
+    return page.locator(".canvas").first.evaluate(
+        """async (canvas, kept) => {
+            const image = Object.assign(new Image(), { src: kept });
+            await image.decode();
+            const read = (source) => {
+                const copy = new OffscreenCanvas(420, 420).getContext("2d");
+                copy.drawImage(source, 0, 0);
+                return copy.getImageData(0, 0, 420, 420).data;
+            };
+            const [one, two] = [read(canvas), read(image)];
+            return one.reduce((most, level, at) => Math.max(most, Math.abs(level - two[at])), 0);
+        }""",
+        picture,
+    )
+
+
 def draw_five(page):
     box = page.locator("#pad").bounding_box()
     spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in FIVE]
@@ -221,6 +239,31 @@ def test_a_link_is_a_drawing(visit):
     expect(again.locator("#step")).to_have_text("3 of 4")
     for which in (".canvas", ".seen", ".error"):
         assert picture(again, which) == picture(page, which)
+
+
+def test_between_two_drawings(visit):
+    page = visit("#mode=own&seed=1")
+    expect(page.locator("#keep")).to_be_disabled()
+    draw_five(page)
+    at_end(page)
+    five = picture(page)
+    page.click("#keep")
+    expect(page.locator("#mix")).to_be_visible()
+    page.click("#example")
+    expect(page.locator("#mix")).to_have_value("0")
+    other = picture(page)
+    page.fill("#mix", "0.5")
+    expect(page.locator(".bound")).to_have_text("–")
+    half = picture(page)
+    assert half not in (five, other)
+    assert picture(visit("#" + page.url.partition("#")[2])) == half
+    page.fill("#mix", "1")
+    expect(page.locator("#code")).to_contain_text("no command")
+    # At its end the drawing is the other one's, to the rounding of its codes.
+    assert difference(page, five) < 2
+    page.fill("#mix", "0")
+    expect(page.locator(".bound")).to_have_text(re.compile(r"^\d+\.\d\d$"))
+    assert picture(page) == other
 
 
 def test_seed_temperature_and_again(visit):

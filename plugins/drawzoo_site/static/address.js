@@ -22,7 +22,8 @@ const whole = (text, most, otherwise) => {
 export function read(hash, names) {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const name = (key, otherwise) => (names.includes(given.get(key)) ? given.get(key) : otherwise);
-  const warmth = Number(given.get("temperature") ?? 1), drawn = given.get("x") ?? "";
+  const warmth = Number(given.get("temperature") ?? 1), mix = Number(given.get("mix") ?? 0);
+  const drawn = (key) => (/^[0-9a-f]{1,65536}$/.test(given.get(key) ?? "") ? unpack(given.get(key)) : null);
   return {
     mode: given.get("mode") === "own" ? "own" : "sample",
     model: name("model", names[0]),
@@ -32,17 +33,21 @@ export function read(hash, names) {
     temperature: warmth >= 0 && warmth <= 1.5 ? warmth : 1,
     anew: pair(given.get("anew") ?? ""),
     t: whole(given.get("t"), 4096, null),
-    x: /^[0-9a-f]{1,65536}$/.test(drawn) ? unpack(drawn) : null,
+    x: drawn("x"),
+    y: drawn("y"),
+    mix: mix >= 0 && mix <= 1 ? mix : 0,
   };
 }
 
-export function text({ mode, model, other, seed, index, temperature, anew, x }, t) {
+export function text({ mode, model, other, seed, index, temperature, anew, x, y, mix }, t) {
   const parts = new URLSearchParams({ mode, model, seed });
   if (other) parts.set("other", other);
   if (mode === "sample" && index) parts.set("index", index);
   if (mode === "sample" && temperature !== 1) parts.set("temperature", temperature);
   if (mode === "sample" && anew) parts.set("anew", anew.join("."));
   if (mode === "own" && x) parts.set("x", pack(x));
+  if (mode === "own" && y) parts.set("y", pack(y));
+  if (mode === "own" && y && mix) parts.set("mix", mix);
   if (t !== null) parts.set("t", t);
   return `#${parts}`;
 }

@@ -1,6 +1,6 @@
 /** The page: what is chosen, what is drawn, and how it is shown. Text of models is never markup. */
 import * as address from "./address.js";
-import { Draw } from "./engine/draw.js";
+import { Draw, spherical } from "./engine/draw.js";
 import { ModelError } from "./engine/errors.js";
 import { Pad } from "./pad.js";
 import { bars, between, frame, gif, paint } from "./pictures.js";
@@ -10,7 +10,7 @@ const $ = (id) => document.getElementById(id);
 const PACE = 420, WHOLE = 5000;
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-let entries = [], state = null, panels = [], position = 0, playing = false, before = 0;
+let entries = [], state = null, panels = [], position = 0, playing = false, before = 0, next = 0;
 const models = new Map();
 
 /** A model by its name on the page, fetched when first asked for. */
@@ -36,6 +36,9 @@ function model(name) {
 const LENT = 1000;
 const lent = () => LENT * state.anew[1] + state.index;
 
+/** Whether what is drawn lies between two drawings, so that there is no image to compare it with. */
+const mixed = () => state.mode === "own" && state.mix > 0 && state.x && state.y?.length === state.x.length;
+
 const line = (error) => (error instanceof ModelError ? error.message
   : new ModelError(`the model cannot be read (${error.message}); get it again`).message);
 
@@ -59,7 +62,14 @@ class Panel {
         this.steps = this.model.sample({ seed, index, temperature, anew });
       } else if (state.x && Math.ceil(state.x.length / 4) !== Math.ceil(size / 4)) {
         throw new ModelError("the drawing has not the size of the model's images; draw another");
-      } else if (state.x) this.steps = this.model.encode(state.x.subarray(0, size), { seed });
+      } else if (state.x) {
+        const encode = (pixels) => this.model.encode(pixels.subarray(0, size), { seed });
+        this.steps = encode(state.x);
+        if (mixed()) {
+          const kept = encode(state.y);
+          this.steps = this.model.decode(this.steps.map(({ z }, t) => spherical(z, kept[t].z, state.mix)));
+        }
+      }
       this.say(null);
     } catch (error) {
       this.say(line(error));
@@ -70,6 +80,17 @@ class Panel {
     this.find(".problem").hidden = problem === null;
     this.find(".problem").textContent = problem ?? "";
     this.find(".pictures").hidden = problem !== null;
+  }
+
+  /** Black pictures and no figures, where there is nothing to measure. */
+  unmeasured(...pictures) {
+    for (const picture of pictures) {
+      paint(picture, this.model.initialCanvas.map(() => 0), this.model.image);
+      picture.setAttribute("aria-label", "Nothing");
+    }
+    bars(this.find(".bars"), Array(this.model.steps).fill(0), 0);
+    this.find(".bars").setAttribute("aria-label", "No KL");
+    this.find(".bound").textContent = "–";
   }
 
   /** The picture at a moment between 0 and T. */
@@ -83,12 +104,7 @@ class Panel {
     if (!steps) {
       paint(canvas, empty, model.image);
       canvas.setAttribute("aria-label", "An empty canvas: nothing is drawn yet");
-      for (const picture of [seen, error]) {
-        paint(picture, empty.map(() => 0), model.image);
-        picture.setAttribute("aria-label", "Nothing yet");
-      }
-      bars(this.find(".bars"), Array(model.steps).fill(0), 0);
-      this.find(".bound").textContent = "–";
+      this.unmeasured(seen, error);
       return;
     }
     const at = Math.min(moment, steps.length), done = Math.floor(at), part = at - done;
@@ -104,6 +120,12 @@ class Panel {
     const label = `${this.name}, step ${done} of ${steps.length}`;
     canvas.setAttribute("aria-label", `The canvas of ${label}`);
     if (!own) return;
+    if (mixed()) {
+      paint(seen, state.x.map((value, k) => value + (state.y[k] - value) * state.mix), model.image);
+      seen.setAttribute("aria-label", "The two drawings over each other");
+      this.unmeasured(error);
+      return;
+    }
     paint(seen, state.x, model.image);
     frame(seen, path("read"), width, "read");
     seen.setAttribute("aria-label", `What ${label} sees, with the window it reads through`);
@@ -149,6 +171,10 @@ function numbers(t) {
   set("eq-z", ({ z }) => Math.hypot(...z).toFixed(2));
   set("eq-write", ({ write }) => describe(write));
   if (!own) return;
+  if (mixed()) {
+    for (const id of ["eq-error", "eq-read", "eq-kl", "eq-bound"]) $(id).textContent = "–";
+    return;
+  }
   set("eq-error", ({ error }) => (error.reduce((sum, value) => sum + Math.abs(value), 0) / error.length).toFixed(4));
   set("eq-read", ({ read }) => describe(read));
   set("eq-kl", ({ kl }) => kl.toFixed(2));
@@ -165,14 +191,15 @@ function tick(now) {
     said();
   }
   show();
-  requestAnimationFrame(tick);
+  next = requestAnimationFrame(tick);
 }
 
 function play(from = position >= length() ? 0 : position) {
   position = from;
   playing = true;
   before = performance.now();
-  requestAnimationFrame(tick);
+  cancelAnimationFrame(next);
+  next = requestAnimationFrame(tick);
 }
 
 function go(t) {
@@ -206,6 +233,7 @@ function python() {
   const [t = 0] = state.anew ?? [];
   return [name, other].filter(Boolean).map((one) => {
     const load = entries.find((entry) => entry.name === one).load;
+    if (mixed()) return "# What lies between two drawings has no command.";
     if (mode === "own") {
       return `# with the image that "Save image" gives\ndrawzoo reconstruct ${load} digit.png --transform none --rng counter --seed ${seed}`;
     }
@@ -228,6 +256,9 @@ async function draw(at = null) {
   Object.assign($("temperature"), { value: state.temperature });
   Object.assign($("model"), { value: state.model });
   Object.assign($("other"), { value: state.other });
+  $("keep").disabled = !state.x;
+  $("between").hidden = !(state.x && state.y);
+  Object.assign($("mix"), { value: state.mix });
   $("degrees").textContent = state.temperature;
   const names = [state.model, state.other].filter(Boolean);
   if (names.join() !== panels.map((panel) => panel.name).join()) {
@@ -326,7 +357,7 @@ const pad = new Pad($("pad"), (done) => {
     waiting = false;
     const [, height, width] = lead()?.model?.image ?? panels[0].model?.image ?? [1, 28, 28];
     const x = pad.image(height, width);
-    if (x) change({ x }, done ? null : length());
+    if (x) change({ x, mix: 0 }, done ? null : length());
   };
   if (done) look();
   else if (!waiting) {
@@ -339,7 +370,7 @@ async function example() {
   try {
     const drawer = await model(state.model), seed = freshSeed();
     pad.clear();
-    await change({ x: drawer.sample({ seed }).at(-1).image.map((value) => (value >= 0.5 ? 1 : 0)) });
+    await change({ mix: 0, x: drawer.sample({ seed }).at(-1).image.map((value) => (value >= 0.5 ? 1 : 0)) });
   } catch (error) {
     panels[0].say(line(error));
   }
@@ -372,6 +403,8 @@ function listen() {
     pad.clear();
     change({ x: null }, 0);
   });
+  on("keep", "click", () => change({ y: state.x, mix: 0 }, length()));
+  on("mix", "input", () => change({ mix: Number($("mix").value) }, length()));
   on("example", "click", example);
   on("save-image", "click", saveImage);
   on("play", "click", () => (playing ? go(Math.floor(position)) : play()));

@@ -132,6 +132,22 @@ export class Draw {
 
 const add = (a, b) => a.map((value, at) => value + b[at]);
 
+const norm = (vector) => Math.hypot(...vector);
+
+/**
+ * The code a share of the way from one to another on the great circle, its length geometrically
+ * between theirs; on the straight line where there is no circle.
+ */
+export function spherical(start, end, share) {
+  const [a, b] = [norm(start), norm(end)];
+  const cosine = start.reduce((sum, value, k) => sum + value * end[k], 0) / (a * b);
+  const angle = Math.acos(Math.min(Math.max(cosine, -1), 1)), sine = Math.sin(angle);
+  if (!(sine > 1e-4)) return start.map((value, k) => value + (end[k] - value) * share);
+  const length = a ** (1 - share) * b ** share / sine;
+  const [one, two] = [Math.sin((1 - share) * angle) / a, Math.sin(share * angle) / b];
+  return start.map((value, k) => length * (one * value + two * end[k]));
+}
+
 /** The steps, if all that is shown of them is finite. */
 function checked(steps) {
   for (const { canvas, read, write, bound = 0 } of steps) {
