@@ -1,9 +1,8 @@
 /** The page: what is chosen, what is drawn, and how it is shown. Text of models is never markup. */
 import * as address from "./address.js";
-import { Draw, spherical } from "./engine/draw.js";
-import { ModelError } from "./engine/errors.js";
 import { Pad } from "./pad.js";
-import { bars, between, frame, gif, paint } from "./pictures.js";
+import { Panel, lent, line, mixed, model } from "./panel.js";
+import { gif, paint } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
 /** Milliseconds of a step, and of a drawing at most. */
@@ -11,134 +10,6 @@ const PACE = 420, WHOLE = 5000;
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 let entries = [], state = null, panels = [], position = 0, playing = false, before = 0, next = 0;
-const models = new Map();
-
-/** A model by its name on the page, fetched when first asked for. */
-function model(name) {
-  if (!models.has(name)) {
-    const get = async (file) => {
-      const answer = await fetch(`models/${name}/${file}`);
-      if (!answer.ok) throw new ModelError(`${name}: ${file} is not there (${answer.status})`);
-      return answer;
-    };
-    const fetched = (async () => {
-      const [config, weights] = await Promise.all([get("config.json"), get("model.safetensors")]);
-      return new Draw(await config.text(), await weights.arrayBuffer());
-    })();
-    models.set(name, fetched);
-    // What failed is tried again when it is next asked for.
-    fetched.catch(() => models.delete(name));
-  }
-  return models.get(name);
-}
-
-/** Images from this one on lend the codes that are drawn anew. */
-const LENT = 1000;
-const lent = () => LENT * state.anew[1] + state.index;
-
-/** Whether what is drawn lies between two drawings, so that there is no image to compare it with. */
-const mixed = () => state.mode === "own" && state.mix > 0 && state.x && state.y?.length === state.x.length;
-
-const line = (error) => (error instanceof ModelError ? error.message
-  : new ModelError(`the model cannot be read (${error.message}); get it again`).message);
-
-/** One model's pictures: what it drew, or what is wrong with it. */
-class Panel {
-  constructor(name) {
-    this.name = name;
-    this.element = $("panel").content.firstElementChild.cloneNode(true);
-    this.find = (selector) => this.element.querySelector(selector);
-    this.find("h2").textContent = name;
-    $("panels").append(this.element);
-  }
-
-  async draw() {
-    this.steps = null;
-    try {
-      this.model = await model(this.name);
-      const { seed, index, temperature, mode } = state, size = this.model.image.reduce((a, b) => a * b);
-      if (mode === "sample") {
-        const anew = state.anew && { t: state.anew[0], index: lent() };
-        this.steps = this.model.sample({ seed, index, temperature, anew });
-      } else if (state.x && Math.ceil(state.x.length / 4) !== Math.ceil(size / 4)) {
-        throw new ModelError("the drawing has not the size of the model's images; draw another");
-      } else if (state.x) {
-        const encode = (pixels) => this.model.encode(pixels.subarray(0, size), { seed });
-        this.steps = encode(state.x);
-        if (mixed()) {
-          const kept = encode(state.y);
-          this.steps = this.model.decode(this.steps.map(({ z }, t) => spherical(z, kept[t].z, state.mix)));
-        }
-      }
-      this.say(null);
-    } catch (error) {
-      this.say(line(error));
-    }
-  }
-
-  say(problem) {
-    this.find(".problem").hidden = problem === null;
-    this.find(".problem").textContent = problem ?? "";
-    this.find(".pictures").hidden = problem !== null;
-  }
-
-  /** Black pictures and no figures, where there is nothing to measure. */
-  unmeasured(...pictures) {
-    for (const picture of pictures) {
-      paint(picture, this.model.initialCanvas.map(() => 0), this.model.image);
-      picture.setAttribute("aria-label", "Nothing");
-    }
-    bars(this.find(".bars"), Array(this.model.steps).fill(0), 0);
-    this.find(".bars").setAttribute("aria-label", "No KL");
-    this.find(".bound").textContent = "–";
-  }
-
-  /** The picture at a moment between 0 and T. */
-  show(moment) {
-    const own = state.mode === "own", { steps, model } = this;
-    // There before anything is drawn, so that nothing moves under the hand that draws.
-    this.find(".small").hidden = this.find(".measures").hidden = !own;
-    if (!model || this.find(".pictures").hidden) return;
-    const [canvas, seen, error] = ["canvas", "seen", "error"].map((name) => this.find(`.${name}`));
-    const empty = model.likelihood.mean(model.initialCanvas), width = model.image[2];
-    if (!steps) {
-      paint(canvas, empty, model.image);
-      canvas.setAttribute("aria-label", "An empty canvas: nothing is drawn yet");
-      this.unmeasured(seen, error);
-      return;
-    }
-    const at = Math.min(moment, steps.length), done = Math.floor(at), part = at - done;
-    const from = done ? steps[done - 1].image : empty, to = part ? steps[done].image : from;
-    paint(canvas, from.map((value, k) => value + (to[k] - value) * part), model.image);
-    const path = (kind) => {
-      const windows = steps.slice(0, done).map((step) => step[kind]).filter(Boolean);
-      const next = part ? steps[done][kind] : null;
-      if (next) windows.push(done ? between(steps[done - 1][kind], next, part) : next);
-      return windows;
-    };
-    frame(canvas, path("write"), width, "write");
-    const label = `${this.name}, step ${done} of ${steps.length}`;
-    canvas.setAttribute("aria-label", `The canvas of ${label}`);
-    if (!own) return;
-    if (mixed()) {
-      paint(seen, state.x.map((value, k) => value + (state.y[k] - value) * state.mix), model.image);
-      seen.setAttribute("aria-label", "The two drawings over each other");
-      this.unmeasured(error);
-      return;
-    }
-    paint(seen, state.x, model.image);
-    frame(seen, path("read"), width, "read");
-    seen.setAttribute("aria-label", `What ${label} sees, with the window it reads through`);
-    const missing = from.map((value, k) => state.x[k] - value);
-    paint(error, missing, model.image, true);
-    error.setAttribute("aria-label", `The error image of ${label}: what is missing light, what is too much orange`);
-    const kls = steps.map((step) => step.kl);
-    bars(this.find(".bars"), kls, done);
-    this.find(".bars").setAttribute("aria-label", `KL of each step in nats: ${kls.map((kl) => kl.toFixed(1)).join(", ")}`);
-    this.find(".bound").textContent = (done ? steps[done - 1].bound : model.likelihood.nats(model.initialCanvas, state.x)).toFixed(2);
-  }
-}
-
 const length = () => Math.max(...panels.map((panel) => panel.steps?.length ?? panel.model?.steps ?? 1));
 const pace = () => Math.min(PACE, WHOLE / length());
 /** The step whose code is drawn anew: the one shown, or at the end the one before. */
@@ -171,7 +42,7 @@ function numbers(t) {
   set("eq-z", ({ z }) => Math.hypot(...z).toFixed(2));
   set("eq-write", ({ write }) => describe(write));
   if (!own) return;
-  if (mixed()) {
+  if (mixed(state)) {
     for (const id of ["eq-error", "eq-read", "eq-kl", "eq-bound"]) $(id).textContent = "–";
     return;
   }
@@ -233,13 +104,13 @@ function python() {
   const [t = 0] = state.anew ?? [];
   return [name, other].filter(Boolean).map((one) => {
     const load = entries.find((entry) => entry.name === one).load;
-    if (mixed()) return "# What lies between two drawings has no command.";
+    if (mixed(state)) return "# What lies between two drawings has no command.";
     if (mode === "own") {
       return `# with the image that "Save image" gives\ndrawzoo reconstruct ${load} digit.png --transform none --rng counter --seed ${seed}`;
     }
     const isAnew = t && t <= (panels.find((panel) => panel.name === one)?.steps?.length ?? 0);
     return `import drawzoo\nmodel = drawzoo.load("${load}")\n${isAnew
-      ? `z = ${prior(index)}\nz[${t - 1}] = ${prior(lent())}[${t - 1}]\nimage = model.decode(z).images[-1, 0, 0]`
+      ? `z = ${prior(index)}\nz[${t - 1}] = ${prior(lent(state))}[${t - 1}]\nimage = model.decode(z).images[-1, 0, 0]`
       : `image = model.sample(${index + 1}, generator=drawzoo.Counter(${by}))[${index}, 0]`}`;
   }).join("\n\n");
 }
@@ -263,7 +134,7 @@ async function draw(at = null) {
   const names = [state.model, state.other].filter(Boolean);
   if (names.join() !== panels.map((panel) => panel.name).join()) {
     $("panels").replaceChildren();
-    panels = names.map((name) => new Panel(name));
+    panels = names.map((name) => new Panel(name, () => state));
   }
   $("panels").classList.toggle("two", names.length > 1);
   await Promise.all(panels.map((panel) => panel.draw()));
