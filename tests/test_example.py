@@ -50,6 +50,7 @@ def test_found_trained_saved_loaded_sampled_and_missed(site, tmp_path):
     assert "'drawzoo-gru'" in missed.stderr and len(missed.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(site):
     env = {**os.environ, "PYTHONPATH": str(site)}
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLE]

@@ -267,6 +267,7 @@ class TestProducts:
         close(weight, torch.einsum("tbn,tbk->nk", outer.double(), inner.double()))
         close(bias, outer.double().sum(dim=(0, 1)))
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
     @wide
     def test_compiled_steps_share_what_they_can(self, monkeypatch):

@@ -75,6 +75,7 @@ def test_what_is_seen_is_the_ink(photograph, digits, light):
         assert min((s.float() - expected.float()).abs().mean() for s in shifts) < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("light", PHOTOS)
 def test_bounds_are_near_the_clean_digit_s(photograph, digits, light):
     model = load("draw-mnist")
