@@ -56,7 +56,13 @@ def assert_same(actual, expected, **tolerance):
 
 
 class TestShipped:
-    @pytest.mark.parametrize("name", architectures())
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(name, marks=[pytest.mark.slow] * (place > 2))
+            for place, name in enumerate(architectures())
+        ],
+    )
     def test_compiled(self, name):
         """Bound and gradients; two steps are enough to see."""
         torch.compiler.reset()  # after eight graphs torch would go on eagerly

@@ -101,6 +101,7 @@ def call(*args, cwd):
     )
 
 
+@pytest.mark.slow
 def test_a_file_is_run_as_a_plugin_and_asked_for_again(tmp_path):
     (tmp_path / "mine.py").write_text(FILE)
     plugin, run = ("--plugin", "mine.py"), tmp_path / "run"

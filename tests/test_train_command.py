@@ -378,7 +378,10 @@ EARLY, LATE, NEVER = (2, 5), (20, 42), (10**6,)
 
 @pytest.mark.parametrize(
     "optimizer, moments",
-    [("adam", (*EARLY, *LATE, *NEVER)), ("muon", (31, *NEVER))],
+    [
+        ("adam", (*EARLY, *LATE, *NEVER)),
+        pytest.param("muon", (31, *NEVER), marks=pytest.mark.slow),
+    ],
     ids=["adam", "muon"],
 )
 def test_resume_is_exact_after_kills(tmp_path, optimizer, moments):
