@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from drawzoo.engine.likelihood import Likelihood
     from drawzoo.engine.lstm import LSTM
     from drawzoo.evaluation.measure import evaluate
-    from drawzoo.evaluation.protocol import Metric, Protocol
+    from drawzoo.evaluation.protocol import Conditions, Metric, Protocol
     from drawzoo.registry.build import build, list_models, model_config
     from drawzoo.registry.local import register
     from drawzoo.registry.registry import Registrar
@@ -64,6 +64,7 @@ __all__ = [
     "Codes",
     "Component",
     "ComponentConfig",
+    "Conditions",
     "Config",
     "ConfigError",
     "Counter",
@@ -136,6 +137,7 @@ _LAZY = {
     "Latent": "engine.latent",
     "Likelihood": "engine.likelihood",
     "MakeOptimizers": "training.optimizers",
+    "Conditions": "evaluation.protocol",
     "Metric": "evaluation.protocol",
     "Protocol": "evaluation.protocol",
     "Reader": "engine.components",

@@ -28,11 +28,13 @@ class Ink(Protocol):
     columns = ("ink",)
     settings = {"power": 1}
 
-    def measure(self, model, images, *, dataset, seed, progress, world, **settings):
+    def measure(self, model, images, conditions):
         import torch
 
-        drawn = model.sample(len(images.pixels), generator=torch.Generator().manual_seed(seed))
-        return {"ink": drawn.pow(settings["power"]).mean().item(), **settings}
+        generator = torch.Generator().manual_seed(conditions.seed)
+        drawn = model.sample(len(images.pixels), generator=generator)
+        power = conditions.settings["power"]
+        return {"ink": drawn.pow(power).mean().item(), "power": power}
 
     def in_words(self, figure):
         return f"{figure.ink:.3f} of the canvas is ink"

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drawzoo.errors import DataError
-from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.evaluation.protocol import Conditions, Metric, Protocol
 from drawzoo.schema.figures import Figure
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.engine.draw import Draw
-    from drawzoo.engine.world import World
 
 __all__ = ["Accuracy", "AccuracyFigure"]
 
@@ -42,17 +41,7 @@ class Accuracy(Protocol):
     def applies(self, model: Draw) -> bool:
         return model.encoder.classifies
 
-    def measure(
-        self,
-        model: Draw,
-        images: Images,
-        *,
-        dataset: str,
-        seed: int,
-        progress: Progress,
-        world: World,
-        **settings: Any,
-    ) -> dict[str, Any]:
+    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
         """The share with its standard error.
 
         Raises:
@@ -61,11 +50,12 @@ class Accuracy(Protocol):
         """
         import torch
 
+        dataset = conditions.dataset
         if images.labels is None:
             raise DataError(f"{dataset} has no labels, and protocol accuracy compares with them")
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(conditions.seed)
         total, right = len(images.pixels), 0
-        for first in progress(range(0, total, BATCH)):
+        for first in conditions.progress(range(0, total, BATCH)):
             index = torch.arange(first, min(first + BATCH, total))
             logits = model.classify(images.batch(index, generator))
             classes = logits.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.evaluation.protocol import Conditions, Metric, Progress, Protocol
 from drawzoo.schema.figures import Figure, bits, plus_minus
 
 if TYPE_CHECKING:
@@ -45,21 +45,13 @@ class Bound(Protocol):
     def applies(self, model: Draw) -> bool:
         return model.likelihood.is_bound
 
-    def measure(
-        self,
-        model: Draw,
-        images: Images,
-        *,
-        dataset: str,
-        seed: int,
-        progress: Progress,
-        world: World,
-        **settings: Any,
-    ) -> dict[str, Any]:
+    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
         """Means, with the standard deviation between images and the standard error."""
         from drawzoo.evaluation.moments import bits_per_dimension, moments
 
-        nats, kl, reconstruction = bound_parts(model, images, seed, progress, world)
+        nats, kl, reconstruction = bound_parts(
+            model, images, conditions.seed, conditions.progress, conditions.world
+        )
         mean, std, stderr = moments(nats)
         return {
             "nats_mean": mean,

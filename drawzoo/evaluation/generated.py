@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.evaluation.protocol import Conditions, Metric, Protocol
 from drawzoo.schema.figures import Figure, plus_minus
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.engine.draw import Draw
-    from drawzoo.engine.world import World
 
 __all__ = ["PAIRS", "Generated", "GeneratedFigure"]
 
@@ -54,26 +53,16 @@ class Generated(Protocol):
     def for_card(self, found: Callable[[int], Figure], total: int) -> Figure:
         return found(total)
 
-    def measure(
-        self,
-        model: Draw,
-        images: Images,
-        *,
-        dataset: str,
-        seed: int,
-        progress: Progress,
-        world: World,
-        **settings: Any,
-    ) -> dict[str, Any]:
+    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
         """Average, standard deviation and maximum in nats."""
         import torch
 
         from drawzoo.engine.sampling import CHUNK
         from drawzoo.evaluation.moments import moments
 
-        samples, pixels = (torch.Generator().manual_seed(seed) for _ in range(2))
+        samples, pixels = (torch.Generator().manual_seed(conditions.seed) for _ in range(2))
         total, parts = len(images.pixels), []
-        for first in progress(range(0, total, CHUNK)):
+        for first in conditions.progress(range(0, total, CHUNK)):
             index = torch.arange(first, min(first + CHUNK, total))
             # From the canvas and not the probabilities, which round to 1 far from 0.5.
             canvas = model.draw(len(index), generator=samples).canvases[-1]

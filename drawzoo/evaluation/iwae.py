@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.evaluation.protocol import Conditions, Metric, Progress, Protocol
 from drawzoo.schema.figures import Figure, bits, plus_minus
 
 if TYPE_CHECKING:
@@ -68,20 +68,11 @@ class ImportanceWeighted(Protocol):
     def applies(self, model: Draw) -> bool:
         return model.likelihood.is_bound
 
-    def measure(
-        self,
-        model: Draw,
-        images: Images,
-        *,
-        dataset: str,
-        seed: int,
-        progress: Progress,
-        world: World,
-        **settings: Any,
-    ) -> dict[str, Any]:
+    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
         """Both bounds on the same images, with standard errors."""
         from drawzoo.evaluation.moments import bits_per_dimension, moments
 
+        _, seed, progress, world, settings = conditions
         tight, loose = iwae_parts(model, images, settings["k"], seed, progress, world)
         bound, (mean, std, stderr) = moments(loose), moments(tight)
         return {

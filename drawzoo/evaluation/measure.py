@@ -10,7 +10,14 @@ from drawzoo.data.images import Images, load_dataset
 from drawzoo.engine.draw import Draw
 from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import ConfigError, UnknownNameError
-from drawzoo.evaluation.protocol import Bars, Progress, find_protocol, no_bars, protocols
+from drawzoo.evaluation.protocol import (
+    Bars,
+    Conditions,
+    Progress,
+    find_protocol,
+    no_bars,
+    protocols,
+)
 from drawzoo.registry.loader import registry
 from drawzoo.schema.figures import Figure, disagreement
 from drawzoo.store.weights import read_model
@@ -59,10 +66,8 @@ def evaluate(
     by = find_protocol(protocol)
     if unknown := settings.keys() - by.settings.keys():
         raise ConfigError(f"protocol {by.name} has no setting {min(unknown)!r}")
-    chosen = {**by.settings, **settings}
-    values = by.measure(
-        model, images, dataset=dataset, seed=seed, progress=progress, world=world, **chosen
-    )
+    conditions = Conditions(dataset, seed, progress, world, {**by.settings, **settings})
+    values = by.measure(model, images, conditions)
     return by.figure(
         model=name or model.config.name,
         dataset=dataset,

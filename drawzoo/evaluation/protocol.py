@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bars",
+    "Conditions",
     "Metric",
     "Progress",
     "Protocol",
@@ -42,6 +43,21 @@ Bars = Callable[[str], Progress]
 def no_bars(what: str) -> Progress:
     """No progress is shown."""
     return iter
+
+
+class Conditions(NamedTuple):
+    """Under which a protocol measures."""
+
+    dataset: str
+    """The name of the images' dataset."""
+    seed: int
+    """Of everything random: binarisation, noise, generated images."""
+    progress: Progress
+    """Wraps the sequence of batches."""
+    world: World
+    """The processes that may share the batches; all must return the same."""
+    settings: dict[str, Any]
+    """One for each of the protocol's `settings`."""
 
 
 class Metric(NamedTuple):
@@ -84,27 +100,13 @@ class Protocol:
         """How many of a split's images are taken unless a number is given."""
         return total
 
-    def measure(
-        self,
-        model: Draw,
-        images: Images,
-        *,
-        dataset: str,
-        seed: int,
-        progress: Progress,
-        world: World,
-        **settings: Any,
-    ) -> dict[str, Any]:
+    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
         """The values of a figure; they depend on the model, the images and the seed alone.
 
         Arguments:
             model: The model, in evaluation mode.
             images: The images.
-            dataset: The name of their dataset.
-            seed: Of everything random: binarisation, noise, generated images.
-            progress: Wraps the sequence of batches.
-            world: The processes that may share the batches; all must return the same.
-            settings: One for each of the class's `settings`.
+            conditions: The seed and what else the measurement is told.
 
         Raises:
             ConfigError: If the protocol cannot be used with the model or the images.

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from drawzoo.errors import ConfigError
 from drawzoo.evaluation.markdown import table
-from drawzoo.evaluation.protocol import Metric, Progress, Protocol
+from drawzoo.evaluation.protocol import Conditions, Metric, Protocol
 from drawzoo.schema.figures import Figure, plus_minus
 
 if TYPE_CHECKING:
     from drawzoo.data.images import Images
     from drawzoo.engine.draw import Draw
-    from drawzoo.engine.world import World
 
 __all__ = ["LEAST", "Quality", "QualityFigure"]
 
@@ -60,17 +59,7 @@ class Quality(Protocol):
     def for_card(self, found: Callable[[int], Figure], total: int) -> Figure | None:
         return found(total) if total >= LEAST else None
 
-    def measure(
-        self,
-        model: Draw,
-        images: Images,
-        *,
-        dataset: str,
-        seed: int,
-        progress: Progress,
-        world: World,
-        **settings: Any,
-    ) -> dict[str, Any]:
+    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
         """Distance, confidence and counts of each digit.
 
         Raises:
@@ -83,10 +72,11 @@ class Quality(Protocol):
         from drawzoo.evaluation.digits.frechet import bootstrap_stderr, frechet_distance
         from drawzoo.evaluation.moments import moments
 
-        if dataset not in DIGITS or model.config.image != IMAGE:
+        if conditions.dataset not in DIGITS or model.config.image != IMAGE:
             raise ConfigError(
-                f"protocol quality needs 28×28 digits ({', '.join(DIGITS)}), not {dataset} and "
-                f"images of {list(model.config.image)}; its classifier knows nothing else"
+                f"protocol quality needs 28×28 digits ({', '.join(DIGITS)}), not "
+                f"{conditions.dataset} and images of {list(model.config.image)}; its classifier "
+                "knows nothing else"
             )
         total = len(images.pixels)
         if total < LEAST:
@@ -95,9 +85,9 @@ class Quality(Protocol):
                 "fewer is mostly its bias"
             )
         digit_classifier = classifier()
-        samples, pixels, again = (torch.Generator().manual_seed(seed) for _ in range(3))
+        samples, pixels, again = (torch.Generator().manual_seed(conditions.seed) for _ in range(3))
         parts = []
-        for first in progress(range(0, total, CHUNK)):
+        for first in conditions.progress(range(0, total, CHUNK)):
             drawn = model.sample(min(CHUNK, total - first), generator=samples).cpu()
             parts.append(digit_classifier.classify(torch.bernoulli(drawn, generator=pixels)))
         features, probabilities = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
