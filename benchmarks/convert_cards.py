@@ -15,6 +15,7 @@ import msgspec
 
 from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.disk.atomic import write_atomic
+from drawzoo.engine.saving import write_model
 from drawzoo.evaluation.protocol import read_figures
 from drawzoo.registry.loader import registry
 from drawzoo.schema.manifest import (
@@ -28,7 +29,7 @@ from drawzoo.schema.manifest import (
 )
 from drawzoo.schema.record import read_record
 from drawzoo.store.validate import read_header
-from drawzoo.store.weights import read_model, write_model
+from drawzoo.store.weights import read_model
 
 CARDS = Path(__file__).parent.parent / "model_cards"
 

@@ -132,13 +132,13 @@ def double(tiny):
 def models(monkeypatch, loopback, tiny, tmp_path):
     """Two small models, which ship and are on the Hub: name → folder."""
     import drawzoo
+    from drawzoo.engine.saving import write_model
     from drawzoo.evaluation.bound import BoundFigure
     from drawzoo.schema import manifest
     from drawzoo.schema.base import override
     from drawzoo.schema.figures import facts
     from drawzoo.schema.manifest import CARD, CURVE, DRAWING, SAMPLES, TRAINING, Published, pins
     from drawzoo.store import sources as hub
-    from drawzoo.store.weights import write_model
 
     path, folders = tmp_path / "manifest.json", {}
     for name in ("draw-mnist", "model3-mnist"):

@@ -39,7 +39,7 @@ class TestAddress:
     def folder(self, tiny, tmp_path):
         """A small model."""
         from drawzoo import build
-        from drawzoo.store.weights import write_model
+        from drawzoo.engine.saving import write_model
 
         folder = tmp_path / "model"
         folder.mkdir()

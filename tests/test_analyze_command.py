@@ -10,8 +10,9 @@ import torch
 from PIL import Image, ImageSequence
 
 import drawzoo
+from drawzoo.engine.saving import write_model
 from drawzoo.schema.base import override
-from drawzoo.store.weights import read_model, write_model
+from drawzoo.store.weights import read_model
 
 
 @pytest.fixture

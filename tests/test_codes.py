@@ -14,10 +14,10 @@ import drawzoo
 from drawzoo.data.images import Images
 from drawzoo.engine.drawing import Codes, join
 from drawzoo.engine.latent import Gaussian
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation.measure import evaluate
 from drawzoo.schema.base import override
-from drawzoo.store.weights import write_model
 
 
 def seeded(seed=0):

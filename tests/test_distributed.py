@@ -9,10 +9,11 @@ from processes import finish, start
 from safetensors.torch import load_file
 from torch import distributed
 
+from drawzoo.engine.saving import write_model
 from drawzoo.engine.world import World, world
 from drawzoo.registry.build import build
 from drawzoo.schema.base import encode
-from drawzoo.store.weights import WEIGHTS, write_model
+from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.log import read_log
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import drawzoo
 from drawzoo.cards.tables import eval_results, evaluation_command, figures_text
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import ConfigError
 from drawzoo.evaluation.accuracy import AccuracyFigure
 from drawzoo.evaluation.bound import BoundFigure
@@ -24,7 +25,6 @@ from drawzoo.schema.base import override
 from drawzoo.schema.figures import disagreement, facts, find
 from drawzoo.schema.manifest import CARD, WEIGHTS, Published, pins
 from drawzoo.store import sources as hub
-from drawzoo.store.weights import write_model
 
 NAME = "draw-mnist"
 WHERE = {"model": NAME, "dataset": "mnist", "split": "test", "images": 1000, "seed": 0}

@@ -7,10 +7,10 @@ import torch
 
 import drawzoo
 from drawzoo.cli.printing import print_json
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import WeightsError
 from drawzoo.evaluation.moments import moments
 from drawzoo.schema.base import override
-from drawzoo.store.weights import write_model
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from drawzoo import build
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.schema import format1
 from drawzoo.schema.base import decode, to_dict
@@ -14,7 +15,7 @@ from drawzoo.schema.manifest import CONFIG, WEIGHTS
 from drawzoo.schema.model import ModelConfig
 from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.store.validate import check_stranger, read_config
-from drawzoo.store.weights import read_model, write_model
+from drawzoo.store.weights import read_model
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
 from drawzoo.training.loop import Trainer
 

@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load, save
 
 import drawzoo
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import DrawzooError, WeightsError
 from drawzoo.registry.loader import installed
 from drawzoo.schema.manifest import CONFIG, WEIGHTS
 from drawzoo.store.sources import shipped
 from drawzoo.store.validate import check_stranger
-from drawzoo.store.weights import write_model
 
 MEMORY = 300_000  # KiB
 GIANT = 65_536

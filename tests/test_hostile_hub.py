@@ -17,11 +17,11 @@ from hostile_hub import COMMIT, HostileHub
 
 import drawzoo
 from drawzoo.disk.paths import hub_cache
+from drawzoo.engine.saving import write_model
 from drawzoo.schema.manifest import CONFIG, FILES, WEIGHTS, Published, pins
 from drawzoo.store import client as hub_client
 from drawzoo.store import sources as hub
 from drawzoo.store.fetching import repository_folder, snapshot
-from drawzoo.store.weights import write_model
 
 NAME = "draw-mnist"
 REPOSITORY = "user/hostile"

@@ -10,10 +10,10 @@ import pytest
 from drawzoo_site import writing
 from drawzoo_site.serving import serve
 
+from drawzoo.engine.saving import write_model
 from drawzoo.registry.build import build, model_config
 from drawzoo.schema.base import override
 from drawzoo.store.sources import shipped
-from drawzoo.store.weights import write_model
 
 SMALL = {"steps": 2, "decoder.units": 6, "encoder.units": 7, "latent.size": 5}
 

@@ -15,11 +15,12 @@ from safetensors.torch import load_file, save, save_file
 import drawzoo
 from drawzoo import Counter
 from drawzoo.engine.counter import philox
+from drawzoo.engine.saving import write_model
 from drawzoo.registry.build import build, model_config
 from drawzoo.schema.base import override
 from drawzoo.schema.manifest import manifest
 from drawzoo.store.sources import shipped
-from drawzoo.store.weights import read_config, read_model, write_model
+from drawzoo.store.weights import read_config, read_model
 
 NODE = shutil.which("node") or shutil.which("nodejs")
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node to run the page's engine")

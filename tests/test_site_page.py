@@ -13,9 +13,9 @@ from PIL import Image
 
 import drawzoo
 from drawzoo import Counter
+from drawzoo.engine.saving import write_model
 from drawzoo.registry.build import build, model_config
 from drawzoo.schema.base import override
-from drawzoo.store.weights import write_model
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="there is no Playwright to drive a browser with"

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import drawzoo
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import ConfigError, DrawzooError, OutputError, PluginError, WeightsError
 from drawzoo.schema.base import encode
-from drawzoo.store.weights import CONFIG, WEIGHTS, read_config, read_model, write_model
+from drawzoo.store.weights import CONFIG, WEIGHTS, read_config, read_model
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def make_card(
     record = _run_record(run, data)
 
     def write(aside: Path, trained: Draw) -> None:
-        from drawzoo.store.weights import write_model
+        from drawzoo.engine.saving import write_model
 
         write_model(aside, trained.config, trained.state_dict(), half=half)
 

@@ -13,7 +13,7 @@ from drawzoo.disk.atomic import write_atomic
 from drawzoo.engine.attention import Window
 from drawzoo.engine.components import DecoderState, EncoderState
 from drawzoo.engine.latent import Gaussian
-from drawzoo.engine.shown import above, picture, tag
+from drawzoo.engine.shown import picture, tag
 from drawzoo.errors import OutputError
 
 __all__ = ["Bound", "Codes", "Drawing", "State", "Step", "Terms", "join"]
@@ -105,10 +105,14 @@ class Drawing(NamedTuple):
             raise OutputError(f"cannot write {path}: name a file that ends in .gif or .png")
         cpu = self._on_cpu()
         if path.suffix == ".gif":
-            data = above("render.animation").gif(cpu, scale)
+            from drawzoo.render.animation import gif
+
+            data = gif(cpu, scale)
         else:
-            grid, images = above("render.grid"), cpu.images[-1]
-            data = grid.png(grid.grid(images, scale or grid.roomy_scale(images)))
+            from drawzoo.render.grid import grid, png, roomy_scale
+
+            images = cpu.images[-1]
+            data = png(grid(images, scale or roomy_scale(images)))
         write_atomic(path, data)
 
     def _on_cpu(self) -> Drawing:
@@ -122,7 +126,9 @@ class Drawing(NamedTuple):
         """The course, animated."""
         if self._repr_png_() is None:
             return None
-        return tag(above("render.animation").gif(self._on_cpu()), "gif")
+        from drawzoo.render.animation import gif
+
+        return tag(gif(self._on_cpu()), "gif")
 
 
 def join(drawings: Sequence[Drawing]) -> Drawing:

@@ -1,44 +1,38 @@
 """What a notebook shows of models and drawings, and their way into files.
 
-Pictures and files are made in rooms above the engine. These rooms are imported by name, when a
-picture or a file is asked for: the engine itself needs neither.
+What makes pictures is imported when a picture is asked for: the engine needs no Pillow.
 """
 
 from __future__ import annotations
 
 import base64
 import html
-import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
+from drawzoo.engine.saving import write_model
 from drawzoo.errors import OutputError
 
 if TYPE_CHECKING:
     from drawzoo.engine.draw import Draw
 
-__all__ = ["ShownModel", "above", "picture", "tag"]
+__all__ = ["ShownModel", "picture", "tag"]
 
 SHOWN = 16
 """Samples in the picture of a model."""
-
-
-def above(module: str) -> Any:
-    """A module of a room above the engine, such as `render.grid`."""
-    return importlib.import_module(f"drawzoo.{module}")
 
 
 def picture(images: Tensor) -> bytes | None:
     """Images [B, C, H, W] as one PNG; None if there are none, or they are neither grey nor RGB."""
     if images.is_meta or not len(images) or images.shape[1] not in (1, 3):
         return None
-    grid = above("render.grid")
+    from drawzoo.render.grid import grid, png, roomy_scale
+
     pixels = images.detach().float().cpu()
-    png: bytes = grid.png(grid.grid(pixels, grid.roomy_scale(pixels, side=400)))
-    return png
+    return png(grid(pixels, roomy_scale(pixels, side=400)))
 
 
 def tag(data: bytes, kind: str) -> str:
@@ -62,7 +56,7 @@ class ShownModel:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
-        above("store.weights").write_model(folder, config, model.state_dict())
+        write_model(folder, config, model.state_dict())
 
     def _repr_png_(self) -> bytes | None:
         """Sixteen samples, the same each time."""

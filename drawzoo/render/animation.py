@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from drawzoo.engine.attention import Window
-from drawzoo.engine.drawing import Drawing
 from drawzoo.render.grid import PADDING, columns, grid
+
+if TYPE_CHECKING:
+    from drawzoo.engine.attention import Window
+    from drawzoo.engine.drawing import Drawing
 
 __all__ = ["gif"]
 

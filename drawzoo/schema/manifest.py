@@ -23,6 +23,7 @@ __all__ = [
     "CURVE",
     "DRAWING",
     "FILES",
+    "HALF",
     "MANIFEST",
     "PICTURES",
     "REQUIRED",
@@ -43,6 +44,8 @@ __all__ = [
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+HALF = {"format": "half"}
+"""The metadata of a file whose floats are stored in 16 bits; models always compute in 32 bits."""
 CARD = "README.md"
 MANIFEST = Path(__file__).parent.with_name("manifest.json")
 """The manifest of this version."""

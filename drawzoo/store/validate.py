@@ -15,12 +15,11 @@ from drawzoo.disk.atomic import open_regular
 from drawzoo.errors import ConfigError, DrawzooError, WeightsError
 from drawzoo.schema import format1
 from drawzoo.schema.base import MAX_JSON_BYTES, Config, convert, parse_json, read
-from drawzoo.schema.manifest import CONFIG, WEIGHTS
+from drawzoo.schema.manifest import CONFIG, HALF, WEIGHTS
 from drawzoo.schema.model import COMPONENTS, ComponentConfig, ModelConfig
 
 __all__ = [
     "CHEAP_BYTES",
-    "HALF",
     "MAX_WEIGHTS_BYTES",
     "Header",
     "Shape",
@@ -46,9 +45,6 @@ MAX_DEPTH = 8
 
 CANVAS = "initial_canvas"
 """The one tensor that is not a component's."""
-
-HALF = {"format": "half"}
-"""The metadata of a file whose floats are stored in 16 bits; models always compute in 32 bits."""
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
 _ITEM_BYTES = {"F32": 4, "F16": 2, "I64": 8}

@@ -6,19 +6,16 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
-from drawzoo.disk.atomic import write_atomic
 from drawzoo.engine.draw import Draw
 from drawzoo.errors import ConfigError, WeightsError
 from drawzoo.registry.build import build
 from drawzoo.schema import format1
-from drawzoo.schema.base import encode
 from drawzoo.schema.manifest import CONFIG, WEIGHTS
 from drawzoo.schema.model import ModelConfig
 from drawzoo.store.validate import (
-    HALF,
     MAX_WEIGHTS_BYTES,
     Shape,
     check_finite,
@@ -27,30 +24,7 @@ from drawzoo.store.validate import (
     read_header,
 )
 
-__all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "weights_bytes", "write_model"]
-
-
-def write_model(
-    folder: Path, config: ModelConfig, state: dict[str, Tensor], *, half: bool = False
-) -> None:
-    """Writes the configuration and the weights of a model, each whole or not at all.
-
-    Arguments:
-        folder: The folder to write to.
-        config: The model's configuration.
-        state: The model's tensors.
-        half: Whether to store weights as float16, in half the bytes. Weights are rounded to
-            11 significant bits, and read back as float32.
-
-    Raises:
-        OutputError: If the folder cannot be written.
-    """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    if half:
-        tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
-    # The same weights give the same bytes: safetensors writes several entries in any order.
-    write_atomic(folder / WEIGHTS, save(tensors, HALF if half else {"format": "pt"}))
-    write_atomic(folder / CONFIG, encode(config))
+__all__ = ["CONFIG", "WEIGHTS", "read_config", "read_model", "weights_bytes"]
 
 
 def read_model(folder: Path) -> Draw:

@@ -139,9 +139,10 @@ def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) 
 
 def model_faults(model: str | ModelConfig) -> None:
     """See `drawzoo.testing.check_model`."""
+    from drawzoo.engine.saving import write_model
     from drawzoo.registry.build import build, model_config
     from drawzoo.store.validate import check_stranger
-    from drawzoo.store.weights import read_model, write_model
+    from drawzoo.store.weights import read_model
 
     who = f"model {model if isinstance(model, str) else model.name}"
     with blame(who, "cannot be built", repr(model), "see above"), seeded(0):

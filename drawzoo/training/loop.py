@@ -18,12 +18,12 @@ from drawzoo.engine.compilation import compile_training
 from drawzoo.engine.draw import Draw
 from drawzoo.engine.lstm import LSTM
 from drawzoo.engine.randomness import seeded
+from drawzoo.engine.saving import write_model
 from drawzoo.engine.world import ALONE, World
 from drawzoo.errors import ConfigError, DistributedError, TrainingError
 from drawzoo.registry.build import build
 from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.store.load import load
-from drawzoo.store.weights import write_model
 from drawzoo.training.checkpoint import (
     CHECKPOINT,
     Best,
