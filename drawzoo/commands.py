@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         check_readable,
         check_regular,
         check_writable,
+        make_folder,
         open_atomic,
         write_atomic,
     )
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from drawzoo.store.sources import HUB, LOCAL, locate
 
 __all__ = [
+    "make_folder",
     "BoundFigure",
     "COMPONENTS",
     "DPI",
@@ -104,6 +106,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "make_folder": "disk.atomic:make_folder",
     "BoundFigure": "evaluation.bound:BoundFigure",
     "COMPONENTS": "schema.model:COMPONENTS",
     "DPI": "render.plots:DPI",

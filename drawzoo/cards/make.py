@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from drawzoo.cards.text import keep_notes, model_card
-from drawzoo.disk.atomic import check_writable, write_atomic
+from drawzoo.disk.atomic import check_writable, make_folder, write_atomic
 from drawzoo.disk.paths import data_root
 from drawzoo.errors import (
     ConfigError,
-    OutputError,
     PluginError,
     TrainingError,
     UnknownNameError,
@@ -235,10 +234,7 @@ def _licence(distribution: str) -> str | None:
 
 
 def _put(aside: Path, folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     for file in FILES:
         write_atomic(folder / file, (aside / file).read_bytes())
 

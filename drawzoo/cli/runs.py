@@ -16,7 +16,7 @@ import torch
 
 from drawzoo.cli.options import check_device
 from drawzoo.cli.progress import training_progress
-from drawzoo.disk.atomic import locked, no_empty_folder
+from drawzoo.disk.atomic import locked, make_folder, no_empty_folder
 from drawzoo.disk.paths import data_root
 from drawzoo.engine.compilation import Choice, worthwhile
 from drawzoo.engine.world import World, world
@@ -98,10 +98,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
         with processes.leader_first(device):
             images, validation = load_images(config, data_root(options.data))
         stack.enter_context(no_empty_folder(out))
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
+        make_folder(out)
         if processes.leads:
             stack.enter_context(locked(out))
             # Another run may have ended here since this one looked.

@@ -22,6 +22,7 @@ __all__ = [
     "check_regular",
     "check_writable",
     "locked",
+    "make_folder",
     "no_empty_folder",
     "open_atomic",
     "open_regular",
@@ -120,6 +121,20 @@ def sweep(folder: Path) -> None:
     for left in folder.glob(f".*.{'[0-9a-f]' * 12}{PART}"):
         with contextlib.suppress(OSError):
             left.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those around it, unless it is there.
+
+    Raises:
+        OutputError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from drawzoo.disk.atomic import make_folder
 from drawzoo.engine.saving import write_model
-from drawzoo.errors import OutputError
 
 if TYPE_CHECKING:
     from drawzoo.engine.draw import Draw
@@ -52,10 +52,7 @@ class ShownModel:
         """
         model, folder = cast("Draw", self), Path(folder)
         config = model.config
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+        make_folder(folder)
         write_model(folder, config, model.state_dict())
 
     def _repr_png_(self) -> bytes | None:

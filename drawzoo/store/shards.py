@@ -24,11 +24,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from drawzoo.disk.atomic import check_regular, open_regular, write_atomic
+from drawzoo.disk.atomic import check_regular, make_folder, open_regular, write_atomic
 from drawzoo.engine.draw import Draw
 from drawzoo.engine.sampling import CHUNK
 from drawzoo.engine.world import ALONE, World
-from drawzoo.errors import ConfigError, OutputError
+from drawzoo.errors import ConfigError
 from drawzoo.schema.base import MAX_JSON_BYTES
 
 __all__ = ["SHARD", "Format", "write_shards"]
@@ -79,10 +79,7 @@ def write_shards(
     steps = steps or model.config.steps
     index = {"model": name or model.config.name, "seed": seed, "steps": steps, "format": format}
     index["weights"] = _fingerprint(model)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     ours = world.any(world.leads and (folder / INDEX).exists(), model.initial_canvas.device)
     if ours:
         _check_index(folder / INDEX, index)

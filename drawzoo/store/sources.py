@@ -16,9 +16,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from drawzoo.disk.atomic import write_atomic
+from drawzoo.disk.atomic import make_folder, write_atomic
 from drawzoo.disk.paths import expanded, hub_cache
-from drawzoo.errors import HubError, OutputError, UnknownNameError, WeightsError
+from drawzoo.errors import HubError, UnknownNameError, WeightsError
 from drawzoo.registry.loader import registry
 from drawzoo.registry.registry import Entry, canonical
 from drawzoo.schema.manifest import FILES, USED, Published, manifest, mismatch, verify
@@ -240,12 +240,7 @@ def copy_to(folder: Path, target: Path, name: str) -> Path:
     unpublished = name.startswith((LOCAL, HUB))
     short = folder.resolve().name if name.startswith(LOCAL) else name.rpartition(":")[2]
     own = target / short.rpartition("/")[2].partition("@")[0]
-    try:
-        own.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {own}: {error.strerror}; choose another"
-        ) from error
+    make_folder(own)
     for file in USED if unpublished else published_model(name)[1].files:
         write_atomic(own / file, (folder / file).read_bytes())
     if not unpublished:

@@ -9,8 +9,17 @@ from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from drawzoo import ConfigError, ModelConfig, OutputError, WeightsError
-from drawzoo.commands import LOCAL, check_regular, decode, locate, manifest, to_dict, write_atomic
+from drawzoo import ConfigError, ModelConfig, WeightsError
+from drawzoo.commands import (
+    LOCAL,
+    check_regular,
+    decode,
+    locate,
+    make_folder,
+    manifest,
+    to_dict,
+    write_atomic,
+)
 
 __all__ = ["default_models", "write_site"]
 
@@ -66,7 +75,7 @@ def write_site(out: Path, names: Sequence[str]) -> int:
     files[INDEX] = _json({"drawzoo": 1, "models": entries})
     for path, data in files.items():
         target = out / path
-        _make_folder(target.parent)
+        make_folder(target.parent)
         write_atomic(target, data)
     return sum(map(len, files.values()))
 
@@ -136,12 +145,3 @@ def _check_folder(out: Path) -> None:
             known = False
         if not known:
             raise ConfigError(f"--out {out}: the folder holds something else; name a new folder")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {folder}: {error.strerror}; choose another place"
-        ) from error
