@@ -179,6 +179,23 @@ def models(monkeypatch, loopback, tiny, tmp_path):
     manifest.manifest.cache_clear()
 
 
+@pytest.fixture(params=[True, False], ids=["kernels", "tensors"])
+def either(request, monkeypatch):
+    """A test of both paths."""
+    if not request.param:
+        from drawzoo.ops import library
+
+        monkeypatch.setattr(library, "LIBRARY", None)
+
+
+@pytest.fixture
+def limit():
+    """Sets the number of threads for a test."""
+    threads = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(threads)
+
+
 # Of the command line
 
 SMALL = ("latent.size=2", "decoder.units=8", "encoder.units=8", "steps=2", "batch_size=10")

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from test_seam import (
+from sound_components import Bernoulli, FixedScale, Intensities, LookingDecoder, Normal
+from strangers import (
     GRUDecoder,
     LearnedPrior,
     Logistic,
@@ -13,7 +14,6 @@ from test_seam import (
     MapWriter,
 )
 from torch import nn
-from torch.nn import functional as F
 
 import drawzoo
 from drawzoo.registry.loader import registry
@@ -50,78 +50,6 @@ def fault(first_line):
         return component
 
     return mark
-
-
-class Bernoulli(drawzoo.Likelihood):
-    """A plain likelihood, from which the faulty ones differ in one place."""
-
-    def mean(self, canvas):
-        return torch.sigmoid(canvas)
-
-    def nats(self, canvas, x):
-        return F.binary_cross_entropy_with_logits(canvas, x, reduction="none").flatten(1).sum(1)
-
-    def canvas(self, mean):
-        return torch.logit(mean, eps=1e-3)
-
-    def check(self, x):
-        if not ((x == 0) | (x == 1)).all():
-            raise drawzoo.errors.ConfigError("binary images alone")
-
-
-class Intensities(Bernoulli):
-    """The cross-entropy of grey values, which says that it is no bound."""
-
-    is_bound = False
-
-    def check(self, x):
-        pass
-
-
-class Normal(Bernoulli):
-    """A density, with one scale for all pixels."""
-
-    def __init__(self, config, sizes):
-        super().__init__(config, sizes)
-        self.log_std = nn.Parameter(torch.tensor(-1.0))
-
-    def nats(self, canvas, x):
-        scaled = (x - self.mean(canvas)) * (-self.log_std).exp()
-        half_log_2pi = 0.9189385332046727
-        return (0.5 * scaled.square() + self.log_std + half_log_2pi).flatten(1).sum(1)
-
-    def check(self, x):
-        pass
-
-
-class LookingDecoder(GRUDecoder):
-    """Sees the canvas, at each step."""
-
-    closed = False
-
-    def __init__(self, config, sizes):
-        super().__init__(config, sizes)
-        self.look = nn.Conv2d(sizes.canvas[0], config.units, 3, padding=1)
-
-    def forward(self, z, state, canvas):
-        h = self.cell(z, state[0]) + self.look(canvas).mean((2, 3))
-        return h, (h,)
-
-
-class FixedScale(LearnedPrior):
-    """A posterior of one scale, and the standard normal prior."""
-
-    def __init__(self, config, sizes):
-        drawzoo.Latent.__init__(self, config, sizes)
-        self.q = nn.Linear(sizes.encoder, config.size)
-        self.log_std = nn.Parameter(torch.zeros(config.size))
-
-    def posterior(self, h_enc):
-        mean = self.q(h_enc)
-        return drawzoo.Gaussian(mean, self.log_std.expand_as(mean))
-
-    def prior(self, h_dec):
-        return None
 
 
 @pytest.mark.parametrize(
