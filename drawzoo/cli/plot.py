@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def command(runs: tuple[Path, ...], out: Path, against: Against, as_json: bool) -> None:
     """Puts the curves of runs over each other: the bound in training and on validation.
 
-    A RUN is a folder of drawzoo train, finished or not. Minutes are those of its training steps, by
+    A RUN is a folder of drawzoo train, finished or not. Minutes count its training steps alone, by
     its log. What is printed is where each run is, and its best bound on validation.
 
     \b

@@ -39,7 +39,7 @@ def command(
     """Publishes a model on the Hub, and prints its entry for the manifest.
 
     One commit has card, pictures, configuration and weights; if nothing changed, there is none. The
-    token is that of `hf auth login` or HF_TOKEN.
+    token comes from `hf auth login` or HF_TOKEN.
     """
     import msgspec
 

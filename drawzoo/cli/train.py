@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("model", required=False, metavar="MODEL_OR_CONFIG")
 @data_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
-@click.option("--epochs", type=click.IntRange(1, 10**6), help="Passes over the data. [20]")
+@click.option("--epochs", type=click.IntRange(1, 10**6), help="Epochs to train for. [20]")
 @click.option("--max-steps", type=click.IntRange(1, 10**9), help="Stop after this many steps.")
 @click.option("--seed", type=click.IntRange(0), help="Of everything random. [0]")
 @click.option(
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     type=click.Choice(["float32", "bf16", "tf32"]),
     default="float32",
     show_default=True,
-    help="Of matrix products, for speed: bf16, those of the LSTMs' gates, where the processor has "
+    help="Of matrix products, for speed: bf16, for the LSTMs' gates, where the processor has "
     "units for it; tf32, all, on CUDA. Both have three digits. Validation stays float32.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
@@ -83,12 +83,12 @@ def command(
     checkpoint_steps: int | None,
     tensorboard: bool,
 ) -> None:
-    """Trains a model: a registered one, or that of a config.json.
+    """Trains a model: a registered one, or the model of a config.json.
 
     The folder --out gets the weights (config.json and model.safetensors, to be used as
     local-dir:OUT), the log (log.jsonl) and the checkpoint. Ctrl-C saves; --resume goes on, and
     ends with the same weights on the CPU as if nothing had happened. With --resume, MODEL,
-    settings, --data and --checkpoint-steps may be left out. A run gets more passes by a restart of
+    settings, --data and --checkpoint-steps may be left out. A run gets more epochs by a restart of
     the learning rate where it ended, as if it had been there from the beginning: the last line but
     one adds 20.
 

@@ -18,7 +18,7 @@ from drawzoo.cli.options import cache_option, data_option, json_option
     type=click.Choice(["sample", "all"]),
     default="sample",
     show_default=True,
-    help="Which figures to measure again: those on data that comes with drawzoo, or all, which "
+    help="Which figures to measure again: figures on data that comes with drawzoo, or all, which "
     "takes minutes a model and needs the data.",
 )
 @click.option("--no-figures", is_flag=True, help="Only check the files.")
@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Checks models, cached and shipped: their files, and the figures on their cards.
 
-    Files are compared with their published SHA-256, and figures with those found now; a figure may
+    Files are compared with their published SHA-256, and figures are measured again; a figure may
     differ by rounding, such as nats below a hundred by 0.001. All models unless named. Exit code 6
     if a file or a figure differs, or a named model has no copy here.
     """

@@ -16,7 +16,7 @@ __all__ = ["Dataset", "Support", "facts", "find_dataset"]
 
 
 class Support(StrEnum):
-    """The values that a pixel of a model's input takes: those a likelihood must be a density of."""
+    """The values that a pixel of a model's input takes; a likelihood must be a density of them."""
 
     AFRESH = "binarised afresh"
     """0 and 1, sampled with the grey value as probability each time an image is seen."""

@@ -90,8 +90,8 @@ class _IDX(Dataset):
             raise DataError(
                 f"{self.name}: the {split} images and labels in {folder} do not belong together"
             )
-        # Files of another length are somebody's own subset; those of the right one must be the
-        # published ones.
+        # Files of another length are somebody's own subset; files of the right length must be
+        # the published ones.
         if len(data.data) == count:
             for name in (images, labels):
                 if hashlib.md5((folder / name).read_bytes()).hexdigest() != self.md5[name]:

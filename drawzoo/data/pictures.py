@@ -1,7 +1,7 @@
 """The user's own image files, fitted to a model's canvas.
 
-The transform `strokes`, for canvases of one channel, makes of a picture of a figure what MNIST's
-makers made of theirs (LeCun et al., 1998):
+The transform `strokes`, for canvases of one channel, treats a picture of a figure as MNIST's
+makers treated scans of digits (LeCun et al., 1998):
 
 1. turned as its EXIF orientation says; colours become luminance; transparent parts get the colour
    of the border, or, where the border itself is transparent, the one the figure stands out from;
@@ -17,9 +17,9 @@ makers made of theirs (LeCun et al., 1998):
 covers the canvas, and its middle is taken. `none` takes pixels as they are, of files that have the
 canvas's size already.
 
-The pixels of one channel then become binary as those of the dataset `mnist` do, sampled with their
-grey values as probabilities, so that a file's bound can be set beside a model's published figure.
-Those of three channels stay as they are.
+Pixels of one channel then become binary as in the dataset `mnist`, sampled with their grey values
+as probabilities, so that a file's bound can be set beside a model's published figure. Pixels of
+three channels stay as they are.
 
 References:
     | Gradient-based learning applied to document recognition (LeCun et al., 1998), section III

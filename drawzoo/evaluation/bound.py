@@ -114,7 +114,7 @@ def bound_parts(
     world = world or ALONE
     generator = torch.Generator().manual_seed(seed)
     total = len(images.pixels)
-    # Nats, KL and reconstruction of each image; zeros for those of other processes.
+    # Nats, KL and reconstruction of each image; zero for images of other processes.
     parts = torch.zeros(3, total, dtype=torch.float64, device=model.initial_canvas.device)
     for first in progress(range(0, total, BATCH)):
         index = torch.arange(first, min(first + BATCH, total))

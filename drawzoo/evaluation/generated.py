@@ -40,7 +40,7 @@ class Generated(Protocol):
 
     For binary pixels that is the binary cross-entropy between the generated image's pixel
     probabilities and x, binarised. Image i is paired with generated image i, of as many as there
-    are images; the generated ones are those of `model.sample` with the same seed.
+    are images; the generated images are the ones `model.sample` gives with the same seed.
     """
 
     figure = GeneratedFigure

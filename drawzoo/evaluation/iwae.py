@@ -146,7 +146,7 @@ def iwae_parts(
     part = max(1, rows // BLOCK) * BLOCK
     passes = math.ceil(total / at_once) * math.ceil(k / part)
     advance = iter(progress(range(passes)))
-    # The two bounds of each image; zeros for those of other processes.
+    # The two bounds of each image; zero for images of other processes.
     parts = torch.zeros(2, total, dtype=torch.float64, device=model.initial_canvas.device)
     for first in range(0, total, at_once):
         index = torch.arange(first, min(first + at_once, total))

@@ -20,8 +20,8 @@ class Comparison(Config, frozen=True, kw_only=True):
     nats_better: float
     """The mean over images; positive where the model is the better one."""
     nats_stderr: float
-    """Of that mean. It is smaller than those of the two bounds, since images that are hard for
-    one model are hard for the other."""
+    """Standard error of the mean difference. It is smaller than the standard errors of the two
+    bounds, since images that are hard for one model are hard for the other."""
 
 
 def compare(

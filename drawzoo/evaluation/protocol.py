@@ -1,7 +1,7 @@
 """What an evaluation protocol is, and how to find one. Free of torch.
 
 A protocol is one object: how to measure a model, and how its figures read in a line, on a card and
-in the Hub's metadata. Plugins register theirs by the hook `register_protocols`.
+in the Hub's metadata. Plugins register protocols by the hook `register_protocols`.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def protocols() -> dict[str, Protocol]:
 
 
 def read_figures(recorded: Iterable[dict[str, Any]]) -> list[Any]:
-    """The figures of a manifest's entry; those of protocols that are not installed are left out.
+    """The figures of a manifest's entry, without figures of protocols that are not installed.
 
     Raises:
         ConfigError: If one is not what its protocol measures.

@@ -130,7 +130,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 def check_same(folder: Path, saved: RunConfig, asked: RunConfig) -> None:
     """Raises `ConfigError` naming the settings in which a run to resume differs from one asked.
 
-    Passes may be added after a restart: to where the saved run is, both are the same.
+    Epochs may be added after a restart: up to the step of the saved run, both runs are the same.
     """
     if asked.model == saved.model and asked.training.lengthens(saved.training):
         return

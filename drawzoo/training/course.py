@@ -26,7 +26,7 @@ class Course(NamedTuple):
     nats: list[float]
     """The bound, mean over the steps since the record before."""
     valid_nats: list[float | None]
-    """The bound on validation, where a pass ended."""
+    """The bound on validation at records that end an epoch; None elsewhere."""
 
     @property
     def best(self) -> int | None:

@@ -50,7 +50,7 @@ class RunLog:
     Arguments:
         folder: The run's folder.
         step: The step to go on from; records of later steps, written after the last checkpoint,
-            are dropped, since those steps are done again.
+            are dropped, since the steps are done again.
         tensorboard: Whether to write TensorBoard events as well.
     """
 

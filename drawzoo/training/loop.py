@@ -70,9 +70,9 @@ class Trainer:
         images: The images to train on.
         folder: Where checkpoints, log and weights go; it exists.
         checkpoint: Where to go on from.
-        validation: Images whose bound is measured after each pass; the run ends with the weights
-            of the best, the earliest of equals. Without, or if the model's likelihood is no
-            density, it ends with the last.
+        validation: Images whose bound is measured after each epoch; the run ends with the best
+            weights, the earliest if several are equal. Without validation images, or if the
+            model's likelihood is no density, the run ends with the last weights.
         compile: Whether to compile the model with `torch.compile`.
         bfloat16: Whether the products of the LSTMs' gates are in bfloat16; validation is not.
         device: Where to train.
@@ -204,8 +204,8 @@ class Trainer:
         try:
             yield
         except DistributedError as error:
-            # Processes meet before the optimiser, or after all: this is a step's state. A pass
-            # that is not validated is done again.
+            # Processes meet before the optimiser, or after all: this is a step's state. An epoch
+            # that is not validated is validated again.
             if not self._validates():
                 self.save()
             raise DistributedError(
@@ -214,7 +214,7 @@ class Trainer:
             ) from error
 
     def _validates(self) -> bool:
-        """Whether a pass or the run has ended, and is not validated yet."""
+        """Whether an epoch or the run has ended and is not validated yet."""
         ended = self.step % self.steps_per_epoch == 0 or self.step == self.total
         return self.validation is not None and ended and self._validated < self.step
 

@@ -1,4 +1,4 @@
-"""Optimisers: what `register_optimizers` registers, and those of the core.
+"""Optimisers: what `register_optimizers` registers, and the core's.
 
 An optimiser is a function of the model and its training's settings. It may be made of several of
 torch's, each with parameters of its own; their learning rates all follow one schedule.
@@ -28,8 +28,8 @@ class MakeOptimizers(Protocol):
     ) -> Sequence[torch.optim.Optimizer]:
         """The optimisers of a model's parameters, no parameter in two.
 
-        Their learning rates are those after the warm-up, and their state is a tensor or several of
-        each parameter, so that a run can be resumed.
+        The optimisers' learning rates apply after the warm-up, and their state is a tensor or
+        several of each parameter, so that a run can be resumed.
         """
         ...
 

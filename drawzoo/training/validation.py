@@ -29,9 +29,9 @@ class ValidBound(NamedTuple):
 
 
 def load_images(config: RunConfig, root: Path) -> tuple[Images, Images | None]:
-    """The images to train on, and those to validate on or None.
+    """The images to train on, and the images to validate on or None.
 
-    The latter are the same in every run of a dataset, whatever its seed.
+    The images to validate on are the same in every run of a dataset, whatever its seed.
 
     Arguments:
         config: The run.

@@ -1,6 +1,6 @@
 """Looking into models: codes, steps, windows, interpolation, filters, parameters, with pictures.
 
-The analyses are those of the presentation and the paper; the commands are `analyze`, `reconstruct`,
+The analyses come from the presentation and the paper; the commands are `analyze`, `reconstruct`,
 `encode` and `decode`.
 """
 

@@ -174,11 +174,11 @@ def interpolate(
     gif: Path | None,
     as_json: bool,
 ) -> None:
-    """Goes from the codes of one image to those of another, straight and along great circles.
+    """Goes from one image's codes to another's, straight and along great circles.
 
-    START and END are images, or with --seeds the seeds of two drawings from the prior, those of
-    `drawzoo sample --num 1 --seed`. Each step's code moves by itself. The ends are exactly the
-    images' reconstructions.
+    START and END are images, or with --seeds the seeds of two drawings from the prior, as
+    `drawzoo sample --num 1 --seed` draws them. Each step's code moves by itself. The ends are
+    exactly the images' reconstructions.
     """
     from drawzoo.commands import check_writable, load_model, print_json, write_atomic
 
@@ -382,7 +382,7 @@ def attention(
 ) -> None:
     """Shows the windows through which a model reads and writes, step by step, and their path.
 
-    Once for each IMAGE drawn again, and for new drawings, those of `drawzoo sample --seed`.
+    Once for each IMAGE drawn again, and for new drawings, as `drawzoo sample --seed` draws them.
     """
     from drawzoo.commands import check_writable, load_model, print_json, write_atomic
 

@@ -64,8 +64,8 @@ def encode_images(
 ) -> Codes:
     """The codes of the first `num` images, [T, num, Z].
 
-    An image's codes depend on the seed and the split, not on `num`: they are those of which
-    `drawzoo evaluate` measures the bound.
+    An image's codes depend on the seed and the split, not on `num`: `drawzoo evaluate` measures the
+    bound with the same codes.
 
     Arguments:
         model: The model.

@@ -34,7 +34,7 @@ def command(
     seed: int,
     out: Path,
 ) -> None:
-    """Writes the latent codes of images: those of a split, or of each IMAGE, in a file.
+    """Writes the latent codes of a split's images, or of each IMAGE, in a file.
 
     An IMAGE is a file, or the number of an image of --dataset. The file has z, mean and log_std,
     [T, N, Z] each, the images' index and, if there are any, labels.

@@ -1,4 +1,4 @@
-"""From one drawing to another, through the codes between theirs."""
+"""From one drawing to another, through the codes between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["METHODS", "interpolate", "linear", "spherical"]
 def linear(start: Tensor, end: Tensor, weight: float) -> Tensor:
     """Codes on the straight line from `start` (weight 0) to `end` (weight 1), [..., Z].
 
-    Between codes of the prior they are shorter than those a decoder is used to.
+    Between codes of the prior, these codes are shorter than the codes a decoder is used to.
     """
     return torch.lerp(start, end, weight)
 
@@ -24,9 +24,9 @@ def spherical(start: Tensor, end: Tensor, weight: float) -> Tensor:
 
     \[\frac{\sin((1 - w)\,Ω)}{\sin Ω}\,a + \frac{\sin(w\,Ω)}{\sin Ω}\,b\]
 
-    of the directions \(a\) and \(b\), with Ω the angle between them; the length goes from that of
-    `start` to that of `end` geometrically. Where there is no such circle, because the two point
-    the same way or opposite ways or one is zero, it is `linear`.
+    of the directions \(a\) and \(b\), with Ω the angle between them; the length goes
+    geometrically from `start`'s to `end`'s. Where there is no such circle, because the two codes
+    point the same way or opposite ways or one is zero, the codes of `linear` are returned.
 
     References:
         | Animating rotation with quaternion curves (Shoemake, 1985)
@@ -55,8 +55,9 @@ def interpolate(model: Draw, start: Tensor, end: Tensor, num: int) -> dict[str, 
         num: Drawings on the way, both ends included; at least 2.
 
     Returns:
-        Drawings of `num` images. The first and the last are, to the bit, those of the codes given:
-        each is decoded by itself, because a product of matrices may round otherwise in a batch.
+        Drawings of `num` images. The first and the last are, to the bit, the drawings of `start`
+        and `end`: each code is decoded by itself, because a product of matrices may round otherwise
+        in a batch.
     """
     weights = [i / (num - 1) for i in range(num)]
     return {

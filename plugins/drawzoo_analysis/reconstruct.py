@@ -54,7 +54,7 @@ def command(
     it as light strokes on black, crops to them, fits them into 20/28 of the canvas and centres
     their mass, as MNIST was made; photo covers the canvas with the middle of the picture and
     changes no colours; none takes files of the canvas's size as they are. Pixels of one channel
-    then become binary, sampled with their grey values as probabilities, as those of mnist do.
+    then become binary, sampled with their grey values as probabilities, as in mnist.
 
     \b
     drawzoo reconstruct draw-mnist my-seven.jpg my-two.png --gif drawing.gif

@@ -35,9 +35,9 @@ def reconstructions(
 ) -> list[Reconstruction]:
     """Every image with its drawing, codes and bound.
 
-    Each is computed by itself, with a generator of its own: to the bit, it does not depend on
-    what else is looked at. With the rng `counter` the noise is that of the page that `drawzoo site`
-    writes; binarisation takes torch's.
+    Each image is computed by itself, with a generator of its own: to the bit, its drawing does not
+    depend on what else is looked at. The rng `counter` gives the noise of the page that `drawzoo
+    site` writes; binarisation takes torch's.
     """
     results = []
     for index in progress(range(len(images.pixels))):

@@ -98,7 +98,7 @@ class Sheet:
         return row * self.step[0] + self.size[0] / 2
 
     def chart(self, column: int, columns: int, width: int, title: str) -> Axes:
-        """A chart beside the images whose heights are those of the rows.
+        """A chart beside the images, with the rows' heights.
 
         Arguments:
             column: Which of the charts it is.

@@ -44,7 +44,7 @@ def reconstruction_sheet(
 ) -> bytes:
     """A row for each image: as it is, as the model saw it, and its canvas after each step."""
     steps = _shown(len(results[0].drawing.images))
-    # Binary images, and those with colours, are seen as they are.
+    # Binary images and colour images are seen as they are.
     greys = any(not torch.equal(r.grey, r.x) for r in results)
     rows = [
         torch.cat([*([r.grey] if greys else []), r.x, r.drawing.images[steps, 0]]) for r in results

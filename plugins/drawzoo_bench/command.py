@@ -73,7 +73,7 @@ def _options(batch: int, compile: bool) -> Callable[[Any], Any]:
 @command.command
 @_options(batch=100, compile=True)
 def train(**options: Any) -> None:
-    """Times a whole training step: binarisation, both passes, clipping, optimiser."""
+    """Times a whole training step: binarisation, forward and backward, clipping, optimiser."""
     _bench("train", **options)
 
 

@@ -50,7 +50,7 @@ def bench(
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats(where)
     with tempfile.TemporaryDirectory() as folder:
-        # The products are those of the eager engine: what is compiled hides them.
+        # The eager engine's products are counted: what is compiled hides them.
         recorded = products(_work(kind, config, batch, device, False, Path(folder)))
         work = _work(kind, config, batch, device, compile, Path(folder))
         start = time.perf_counter()

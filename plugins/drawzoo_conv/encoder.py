@@ -21,10 +21,10 @@ class ConvEncoder(drawzoo.Encoder):
     """An LSTM fed with CNN features of the image, the glimpse and the decoder's previous output.
 
     With a reader it is the encoder of Model I, "encoder reads both the input image and cnn
-    features as input at each time step"; without one (the reader `none`) that of Model III,
-    "encoder is fed only the cnn features of the input image". The image does not change from step
-    to step, so its features, and their share of the LSTM's gates, are computed once. As in DRAW,
-    the encoder is privy to the decoder's previous output.
+    features as input at each time step"; without one (the reader `none`) it is the encoder of Model
+    III, "encoder is fed only the cnn features of the input image". The image does not change
+    from step to step, so its features, and their share of the LSTM's gates, are computed once. As
+    in DRAW, the encoder is privy to the decoder's previous output.
     """
 
     Config = ConvConfig

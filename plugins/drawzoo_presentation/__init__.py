@@ -1,7 +1,8 @@
 """The presentation that this zoo reproduces: its tables, and the command that prints them.
 
 N. Modhe and V. Jain analysed DRAW and proposed three convolutional variants of it (IIT Kanpur,
-2016). `drawzoo reproduce tables` prints their figures beside those of the weights that ship.
+2016). `drawzoo reproduce tables` prints the presentation's figures beside the figures of the
+weights that ship.
 """
 
 from __future__ import annotations

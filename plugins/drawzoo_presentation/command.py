@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["reproduce"]
 
 
-@click.group(short_help="Prints the tables of the presentation on DRAW, theirs beside ours.")
+@click.group(short_help="Prints the presentation's tables on DRAW with our figures.")
 def reproduce() -> None:
     """Reproduces the presentation on DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016)."""
 
@@ -30,10 +30,10 @@ def reproduce() -> None:
 )
 @data_option
 def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -> None:
-    """Prints both tables of the presentation, theirs beside ours, for every protocol.
+    """Prints both tables of the presentation with our figures for every protocol.
 
-    Ours are the recorded figures of the published weights. With --measure they are found anew, and
-    the exit code is 6 if one is not as recorded.
+    Our figures are the recorded figures of the published weights. With --measure they are
+    measured anew, and the exit code is 6 if one is not as recorded.
     """
     import json
 

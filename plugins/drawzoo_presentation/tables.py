@@ -22,17 +22,17 @@ class Theirs(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a table of theirs."""
+    """A line of a table of the presentation."""
 
     model: str
     """The model of that name here."""
     title: str
-    """What they call it."""
+    """The model's name in the presentation."""
     theirs: Theirs
 
 
 class Table(NamedTuple):
-    """A table of theirs."""
+    """A table of the presentation."""
 
     number: int
     title: str

@@ -32,7 +32,7 @@ class SupervisedEncoder(drawzoo.Encoder):
 
     Maps and classes serve both losses, and a cross-entropy that outweighs the bound spoils them for
     it: with the weight 20 (and the hidden layer in the place of the classes) the bound was 5 nats
-    worse than with 2 after four passes over MNIST.
+    worse than with 2 after four epochs on MNIST.
     """
 
     needs_labels = True
