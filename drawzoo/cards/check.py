@@ -16,7 +16,7 @@ from drawzoo.store.sources import cached, published_model, shipped
 __all__ = ["Copy", "Which", "check_copies"]
 
 Which = Literal["none", "sample", "all"]
-"""The figures to measure again: none, those on data that ships, or all."""
+"""The figures to measure again: none, the figures on data that ships, or all."""
 
 
 class Copy(NamedTuple):
@@ -40,7 +40,7 @@ def check_copies(
     cache: Path | None = None,
     bars: Bars = no_bars,
 ) -> list[Copy]:
-    """Compares files with their published SHA-256, and figures with those found now.
+    """Compares files with their published SHA-256, and measures figures again.
 
     Arguments:
         models: The models' names; all that are published unless given.

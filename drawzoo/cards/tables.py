@@ -74,7 +74,7 @@ def evaluation_command(figure: Figure) -> str:
 
 
 def eval_results(figures: Sequence[Figure]) -> list[EvalResult]:
-    """The figures as the Hub's `model-index` has them, those on the same data together."""
+    """The figures as the Hub's `model-index` has them, figures on the same data together."""
     return [
         EvalResult(
             task_type="unconditional-image-generation",

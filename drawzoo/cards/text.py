@@ -244,7 +244,7 @@ def _settings(record: TrainingRecord) -> str:
 
 
 def _curve_table(record: TrainingRecord) -> str:
-    """A row for about ten passes, with a column of validation if there was any."""
+    """A row for about ten epochs, with a column of validation if there was any."""
     columns = ["pass", "nats", "KL"]
     rows = [[f"{p.epoch:.0f}", f"{p.nats:.2f}", f"{p.kl:.2f}"] for p in _curve(record)]
     if record.kept:
@@ -258,7 +258,7 @@ def _curve_table(record: TrainingRecord) -> str:
 
 
 def _curve(record: TrainingRecord) -> list[Point]:
-    """The first point of about ten passes, evenly spread."""
+    """The first point of about ten epochs, evenly spread."""
     by_pass = {int(point.epoch + 1e-6): point for point in reversed(record.log)}
     by_pass.pop(0, None)
     passes = sorted(by_pass)

@@ -61,7 +61,7 @@ def candidate(model: str, manifest_path: Path) -> Candidate:
         manifest_path: The manifest that has its figures.
 
     Raises:
-        WeightsError: If its files are not those that were evaluated, or not usable.
+        WeightsError: If its files are not the evaluated files, or not usable.
         UnknownNameError: If a component is not registered.
         PluginError: If a component's plugin is not installed.
     """

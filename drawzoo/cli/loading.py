@@ -36,7 +36,7 @@ def load_model(name: str) -> Draw:
 
 
 def load_models(names: Iterable[str]) -> dict[str, Draw]:
-    """The models of those names; all are looked for before the first is read."""
+    """The models of the names; all are looked for before the first is read."""
     folders = {name: model_folder(name) for name in names}
 
     from drawzoo.store.weights import read_model

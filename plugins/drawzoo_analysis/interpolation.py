@@ -20,7 +20,7 @@ def linear(start: Tensor, end: Tensor, weight: float) -> Tensor:
 
 
 def spherical(start: Tensor, end: Tensor, weight: float) -> Tensor:
-    r"""Codes on the great circle from `start` to `end`, [..., Z], as long as those between.
+    r"""Codes on the great circle from `start` to `end`, [..., Z], with lengths in between.
 
     \[\frac{\sin((1 - w)\,Ω)}{\sin Ω}\,a + \frac{\sin(w\,Ω)}{\sin Ω}\,b\]
 
