@@ -338,12 +338,13 @@ class TestCIFAR10:
     "name",
     [
         "draw-svhn-10k",
-        "model1-svhn-10k",
-        "model2-svhn-10k",
-        "model3-svhn-10k",
-        "draw-svhn",
-        pytest.param("draw-svhn54", marks=pytest.mark.slow),
-        pytest.param("draw-cifar10", marks=pytest.mark.slow),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in (
+                *("model1-svhn-10k", "model2-svhn-10k", "model3-svhn-10k"),
+                *("draw-svhn", "draw-svhn54", "draw-cifar10"),
+            )
+        ),
     ],
 )
 def test_recipes_train_and_are_evaluated(tmp_path, monkeypatch, name):

@@ -33,7 +33,7 @@ def test_shares_are_all_and_nearly_equal(size, items):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("muon", marks=pytest.mark.slow)])
 def test_two_train_to_the_weights_of_one(config, tmp_path, optimizer):
     def train(size):
         # 15 images are 7 and 8: the mean over all of them is not the mean of the two means.

@@ -31,6 +31,7 @@ def drawzoo(*args, site=None):
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_found_trained_saved_loaded_sampled_and_missed(site, tmp_path):
     listed = drawzoo("plugins", "--json", site=site)
     assert '"distribution": "drawzoo-gru"' in listed.stdout

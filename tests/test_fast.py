@@ -106,6 +106,7 @@ class PlainEncoder(drawzoo.Encoder):
         return h, (h,)
 
 
+@pytest.mark.slow
 def test_a_strangers_component_just_works(double):
     ours = double(steps=3)
     features = (ours.reader.out_features,)
