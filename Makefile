@@ -13,9 +13,9 @@ demo: $(VENV)/installed
 	@echo "The digits: $(abspath $(OUT)/digits.png)"
 	@echo "How they were drawn: $(abspath $(OUT)/drawing.gif)"
 
-# Two processes for each core, so that both cores are busy while one waits for a child or a lock,
+# Three processes for each core, so that both cores are busy while one waits for a child or a lock,
 # and beside other programs; a process that is done takes tests of the others.
-WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(8, 2 * (os.cpu_count() or 1)))")
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(8, 3 * (os.cpu_count() or 1)))")
 test: $(VENV)/installed
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
