@@ -62,7 +62,9 @@ def check_windows(found, expected, index=0):
 def agree(folder, model, seed=7):
     """Sampling and encoding in the page and in Python."""
     drawing = model.draw(3, generator=Counter(seed, 0.8))
-    x = (drawing.images[-1, 2] > 0.5).float()[None]
+    x = drawing.images[-1, 2:3]
+    likelihood = model.config.likelihood.name
+    x = (x > 0.5).float() if likelihood == "bernoulli" else (255 * x).round() / 255
     request = {**of(folder), "seed": seed}
     sampled, encoded = engine(
         {"do": "sample", "index": 2, "temperature": 0.8, **request},
@@ -73,11 +75,18 @@ def agree(folder, model, seed=7):
     check_windows([step["write"] for step in sampled["value"]], drawing.writes, 2)
 
     steps, again = encoded["value"], model.reconstruct(x, generator=Counter(seed))
-    bound = model.bound(x, generator=Counter(seed))
     canvases = torch.tensor([step["canvas"] for step in steps])
     torch.testing.assert_close(canvases, again.canvases[:, 0].flatten(1), rtol=ATOL, atol=ATOL)
     check_windows([step["read"] for step in steps], again.reads)
     check_windows([step["write"] for step in steps], again.writes)
+    images = torch.tensor([step["image"] for step in steps])
+    torch.testing.assert_close(images, again.images[:, 0].flatten(1), rtol=ATOL, atol=ATOL)
+    if not model.likelihood.is_bound:
+        assert all("bound" not in step for step in steps)
+        nats = model.likelihood.nats(again.canvases[-1], x).item()
+        assert steps[-1]["reconstruction"] == pytest.approx(nats, rel=ATOL)
+        return
+    bound = model.bound(x, generator=Counter(seed))
     kl = torch.tensor([step["kl"] for step in steps])
     torch.testing.assert_close(kl, bound.kl[:, 0], rtol=ATOL, atol=ATOL)
     assert steps[-1]["bound"] == pytest.approx(bound.nats.item(), rel=ATOL)
@@ -113,11 +122,25 @@ def test_shipped_models_draw_as_in_python(name):
             "reader.name": "attention-error",
         },
         {"encoder.name": "lstm-private", "encoder.units": 3},
+        {"image": [3, 12, 10], "likelihood.name": "logistic"},
+        {"image": [3, 9, 11], "likelihood.name": "logistic-mixture", "likelihood.components": 2},
+        {"image": [3, 12, 10], "likelihood.name": "intensities", "writer.name": "whole"},
+        {
+            "image": [3, 8, 10],
+            "likelihood.name": "logistic-mixture",
+            "writer.name": "deconv",
+            "writer.channels": [3],
+            "reader.name": "whole",
+        },
     ],
 )
 @pytest.mark.parametrize("half", [False, True])
 def test_components_of_any_size(settings, half, tmp_path):
     model = build(override(model_config("draw-mnist"), {**SMALL, **settings})).eval()
+    for parameter in model.likelihood.parameters():
+        torch.nn.init.normal_(parameter)
+    # A canvas that starts off grey, and with scales of all sizes.
+    torch.nn.init.normal_(model.initial_canvas, std=2.0)
     write_model(tmp_path, model.config, model.state_dict(), half=half)
     agree(tmp_path, read_model(tmp_path))
 

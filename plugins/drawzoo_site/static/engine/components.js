@@ -1,7 +1,8 @@
 /** The components that this engine knows, by kind and name, as drawzoo's plugins register them. */
 import { WindowNet, read, write } from "./attention.js";
 import { ConvFeatures, ConvMaps, DeconvImage } from "./conv.js";
-import { Linear, concatenate, relu, sigmoid } from "./linear.js";
+import { LogisticMixture, bernoulli, intensities, logistic } from "./likelihoods.js";
+import { Linear, concatenate, relu } from "./linear.js";
 import { LSTM } from "./lstm.js";
 
 /** Through a window: x and the error image, or the latter alone. */
@@ -101,15 +102,15 @@ class LSTMDecoder {
 
 class AttentiveWriter {
   constructor(tensors, { size }, sizes) {
-    const [channels, height, width] = sizes.image;
-    this.image = sizes.image;
+    const [channels, height, width] = sizes.canvas;
+    this.canvas = sizes.canvas;
     this.net = new WindowNet(tensors, "writer.window", sizes.decoder, size, height, width);
     this.patch = new Linear(tensors, "writer.patch", sizes.decoder, channels * size * size);
   }
 
   write(h) {
     const window = this.net.window(h);
-    return { patch: write(this.patch.apply(h), window, this.image), window };
+    return { patch: write(this.patch.apply(h), window, this.canvas), window };
   }
 }
 
@@ -117,13 +118,6 @@ class AttentiveWriter {
 const whole = (layer) => ({ write: (h) => ({ patch: layer.apply(h), window: null }) });
 
 const product = (sides) => sides.reduce((size, side) => size * side, 1);
-
-const bernoulli = {
-  mean: (canvas) => canvas.map(sigmoid),
-  nats: (canvas, x) => canvas.reduce((sum, logit, at) => {
-    return sum + Math.max(logit, 0) - logit * x[at] + Math.log1p(Math.exp(-Math.abs(logit)));
-  }, 0),
-};
 
 const SIZE = { size: 5 }, UNITS = { units: 256 };
 
@@ -151,10 +145,15 @@ export const COMPONENTS = {
   decoder: { lstm: [UNITS, (...all) => new LSTMDecoder(...all)] },
   writer: {
     attention: [SIZE, (...all) => new AttentiveWriter(...all)],
-    whole: [{}, (tensors, config, { decoder, image }) =>
-      whole(new Linear(tensors, "writer.canvas", decoder, product(image)))],
-    deconv: [{ channels: [32, 16] }, (tensors, { channels }, { decoder, image }) =>
-      whole(new DeconvImage(tensors, "writer.deconv", decoder, channels, image))],
+    whole: [{}, (tensors, config, { decoder, canvas }) =>
+      whole(new Linear(tensors, "writer.canvas", decoder, product(canvas)))],
+    deconv: [{ channels: [32, 16] }, (tensors, { channels }, { decoder, canvas }) =>
+      whole(new DeconvImage(tensors, "writer.deconv", decoder, channels, canvas))],
   },
-  likelihood: { bernoulli: [{}, () => bernoulli] },
+  likelihood: {
+    bernoulli: [{}, (tensors, config, { image }) => bernoulli(image)],
+    intensities: [{}, (tensors, config, { image }) => intensities(image)],
+    logistic: [{}, (tensors, config, { image }) => logistic(image)],
+    "logistic-mixture": [{ components: 3 }, (...all) => new LogisticMixture(...all)],
+  },
 };

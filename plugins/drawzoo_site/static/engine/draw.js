@@ -67,12 +67,14 @@ export class Draw {
     const tensors = new Tensors(parse(buffer));
     const sizes = { image, latent: parts.latent[0].size, decoder: parts.decoder[0].units };
     const make = (kind) => parts[kind][1](tensors, parts[kind][0], sizes);
+    this.likelihood = make("likelihood");
+    sizes.canvas = this.likelihood.canvas;
     this.reader = make("reader");
     sizes.glimpse = this.reader.outputs;
     this.encoder = make("encoder");
     sizes.encoder = this.encoder.outputs;
-    for (const kind of KINDS.slice(2)) this[kind] = make(kind);
-    this.initialCanvas = Float64Array.from(tensors.take("initial_canvas", image));
+    for (const kind of ["latent", "decoder", "writer"]) this[kind] = make(kind);
+    this.initialCanvas = Float64Array.from(tensors.take("initial_canvas", sizes.canvas));
     const [extra] = tensors.left.keys();
     if (extra !== undefined) throw new ModelError(`the weights do not fit config.json: ${extra} is not expected`);
     Object.assign(this, { config, image, steps });
@@ -105,14 +107,16 @@ export class Draw {
     return checked(steps);
   }
 
-  /** An image drawn again, eq. 3 to 12: also errors, KL of each step and the bound so far, nats. */
+  /**
+   * An image drawn again, eq. 3 to 12: also errors, KL of each step and, if there is one, the bound
+   * so far, in nats.
+   */
   encode(x, options) {
     const drive = this.encoder.prepare(x);
     let canvas = this.initialCanvas, decoder = this.decoder.initial(), encoder = this.encoder.initial();
-    let total = 0;
+    let image = this.likelihood.mean(canvas), total = 0;
     const steps = this.noise(options).map((noise) => {
-      const mean = this.likelihood.mean(canvas);
-      const error = mean.map((value, at) => x[at] - value);
+      const error = image.map((value, at) => x[at] - value);
       const { glimpse, window: read } = this.reader.read(x, error, decoder.h);
       encoder = this.encoder.step(glimpse, decoder.h, encoder, drive);
       const { mean: mu, logStd } = this.latent.posterior(encoder.h);
@@ -121,10 +125,10 @@ export class Draw {
       decoder = this.decoder.step(z, decoder);
       const { patch, window: write } = this.writer.write(decoder.h);
       canvas = add(canvas, patch);
+      image = this.likelihood.mean(canvas);
       total += kl;
       const reconstruction = this.likelihood.nats(canvas, x);
-      return { z, canvas, image: this.likelihood.mean(canvas), error, read, write, kl, reconstruction,
-               bound: reconstruction + total };
+      return { z, canvas, image, error, read, write, kl, reconstruction, bound: this.likelihood.isBound ? reconstruction + total : undefined };
     });
     return checked(steps);
   }

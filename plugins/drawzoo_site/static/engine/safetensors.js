@@ -11,19 +11,16 @@ function half(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+let halves = null;
+
+/** Numbers are little-endian in the file, and in whatever runs a browser. */
 function values(buffer, start, count, type) {
-  const view = new DataView(buffer), data = new Float32Array(count);
-  const read = {
-    F32: (at) => view.getFloat32(at, true),
-    F16: (at) => half(view.getUint16(at, true)),
-    BF16: (at) => {
-      scratch.setUint32(0, view.getUint16(at, true) << 16);
-      return scratch.getFloat32(0);
-    },
-  }[type];
-  const scratch = new DataView(new ArrayBuffer(4));
-  for (let i = 0; i < count; i++) data[i] = read(start + i * BYTES[type]);
-  return data;
+  const bytes = buffer.slice(start, start + count * BYTES[type]);
+  if (type === "F32") return new Float32Array(bytes);
+  const words = new Uint16Array(bytes);
+  if (type === "BF16") return new Float32Array(Uint32Array.from(words, (word) => word << 16).buffer);
+  halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
+  return Float32Array.from(words, (word) => halves[word]);
 }
 
 const natural = (value) => Number.isSafeInteger(value) && value >= 0;
