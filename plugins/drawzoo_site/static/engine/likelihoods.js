@@ -52,19 +52,26 @@ function expectation(mean, logScale) {
 /** One logistic for each pixel and channel: channels of μ, then as many of log s. */
 export function logistic([channels, height, width]) {
   const size = channels * height * width;
-  const at = (canvas, k) => [0.5 + SLOPE * canvas[k], bounded(canvas[size + k])];
   return {
     canvas: [2 * channels, height, width],
     isBound: true,
     bitsPerDimension: true,
-    mean: (canvas) => Float64Array.from({ length: size }, (_, k) => expectation(...at(canvas, k))),
+    mean: (canvas) => canvas.slice(0, size).map((mean, k) => expectation(0.5 + SLOPE * mean, bounded(canvas[size + k]))),
     nats: (canvas, x) => {
       let sum = 0;
-      for (let k = 0; k < size; k++) sum -= logProbability(x[k], ...at(canvas, k));
+      for (let k = 0; k < size; k++) sum -= logProbability(x[k], 0.5 + SLOPE * canvas[k], bounded(canvas[size + k]));
       return sum;
     },
     observed: levels,
   };
+}
+
+/** log(Σ exp) of `count` values, from `first` on and `stride` apart. */
+function logSum(values, first, stride, count) {
+  let best = -Infinity, sum = 0;
+  for (let k = 0; k < count; k++) best = Math.max(best, values[first + k * stride]);
+  for (let k = 0; k < count; k++) sum += Math.exp(values[first + k * stride] - best);
+  return best + Math.log(sum);
 }
 
 /**
@@ -79,28 +86,16 @@ export class LogisticMixture {
     this.follow = tensors.take("likelihood.follow", [components, channels, channels]);
   }
 
-  /** μ of component k and channel c at pixel p; log s lies as many channels on. */
-  parameters(canvas, k, c, p) {
-    const { components, channels, pixels } = this, at = (components + k * channels + c) * pixels + p;
-    return [0.5 + SLOPE * canvas[at], bounded(canvas[at + components * channels * pixels])];
-  }
-
-  /** log(Σ exp) over the components of K numbers at pixel p. */
-  logSum(values) {
-    let best = -Infinity, sum = 0;
-    for (let k = 0; k < this.components; k++) best = Math.max(best, values(k));
-    for (let k = 0; k < this.components; k++) sum += Math.exp(values(k) - best);
-    return best + Math.log(sum);
-  }
-
   mean(canvas) {
     const { components, channels, pixels } = this, mean = new Float64Array(channels * pixels);
+    const scales = components * channels * pixels, first = components * pixels;
     for (let p = 0; p < pixels; p++) {
-      const all = this.logSum((k) => canvas[k * pixels + p]);
+      const all = logSum(canvas, p, pixels, components);
       for (let k = 0; k < components; k++) {
         const weight = Math.exp(canvas[k * pixels + p] - all);
         for (let c = 0; c < channels; c++) {
-          mean[c * pixels + p] += weight * expectation(...this.parameters(canvas, k, c, p));
+          const at = first + (k * channels + c) * pixels + p;
+          mean[c * pixels + p] += weight * expectation(0.5 + SLOPE * canvas[at], bounded(canvas[at + scales]));
         }
       }
     }
@@ -109,20 +104,23 @@ export class LogisticMixture {
 
   nats(canvas, x) {
     const { components, channels, pixels, follow } = this;
+    const scales = components * channels * pixels, first = components * pixels;
     const surprise = new Float64Array(channels), joint = new Float64Array(components);
     let sum = 0;
     for (let p = 0; p < pixels; p++) {
       for (let k = 0; k < components; k++) {
         joint[k] = canvas[k * pixels + p];
         for (let c = 0; c < channels; c++) {
-          const [mean, logScale] = this.parameters(canvas, k, c, p);
+          const at = first + (k * channels + c) * pixels + p, value = x[c * pixels + p];
+          const mean = 0.5 + SLOPE * canvas[at], logScale = bounded(canvas[at + scales]);
           let shift = 0;
           for (let d = 0; d < c; d++) shift += follow[(k * channels + c) * channels + d] * surprise[d];
-          joint[k] += logProbability(x[c * pixels + p], mean + shift, logScale);
-          surprise[c] = x[c * pixels + p] - expectation(mean, logScale);
+          joint[k] += logProbability(value, mean + shift, logScale);
+          // Nothing follows the last channel.
+          if (c + 1 < channels) surprise[c] = value - expectation(mean, logScale);
         }
       }
-      sum += this.logSum((k) => canvas[k * pixels + p]) - this.logSum((k) => joint[k]);
+      sum += logSum(canvas, p, pixels, components) - logSum(joint, 0, 1, components);
     }
     return sum;
   }

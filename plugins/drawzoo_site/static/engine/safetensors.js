@@ -17,10 +17,13 @@ let halves = null;
 function values(buffer, start, count, type) {
   const bytes = buffer.slice(start, start + count * BYTES[type]);
   if (type === "F32") return new Float32Array(bytes);
-  const words = new Uint16Array(bytes);
-  if (type === "BF16") return new Float32Array(Uint32Array.from(words, (word) => word << 16).buffer);
-  halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
-  return Float32Array.from(words, (word) => halves[word]);
+  const words = new Uint16Array(bytes), data = new Float32Array(count), bits = new Uint32Array(data.buffer);
+  halves ??= Float32Array.from({ length: 65536 }, (_, word) => half(word));
+  for (let i = 0; i < count; i++) {
+    if (type === "F16") data[i] = halves[words[i]];
+    else bits[i] = words[i] << 16;
+  }
+  return data;
 }
 
 const natural = (value) => Number.isSafeInteger(value) && value >= 0;
