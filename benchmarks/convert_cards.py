@@ -21,17 +21,17 @@ from drawzoo.registry.loader import registry
 from drawzoo.schema.manifest import (
     CARD,
     CONFIG,
-    MANIFEST,
     WEIGHTS,
     pins,
     read_manifest,
     write_manifest,
 )
 from drawzoo.schema.record import read_record
+from drawzoo.store.published import shelf
 from drawzoo.store.validate import read_header
 from drawzoo.store.weights import read_model
 
-CARDS = Path(__file__).parent.parent / "model_cards"
+MANIFEST, CARDS = shelf("drawzoo")
 
 
 def convert(folder: Path) -> None:
@@ -43,6 +43,7 @@ def convert(folder: Path) -> None:
         model.config,
         read_record(folder),
         summary=registry().find("model", name).summary,
+        name=name,
         parameters=entry.parameters,
         figures=read_figures(entry.figures),
         files={file: pin for file, pin in pins(folder).items() if file != CARD},

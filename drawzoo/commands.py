@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from drawzoo.render.terminal import show as show_picture
     from drawzoo.schema.base import decode, override, to_dict
     from drawzoo.schema.figures import facts, find, plus_minus
-    from drawzoo.schema.manifest import manifest
     from drawzoo.schema.model import COMPONENTS
+    from drawzoo.store.published import manifest, pinned, shipped
     from drawzoo.store.sources import HUB, LOCAL, locate
 
 __all__ = [
@@ -90,6 +90,7 @@ __all__ = [
     "ops",
     "override",
     "parse_setting",
+    "pinned",
     "plus_minus",
     "png",
     "print_json",
@@ -100,6 +101,7 @@ __all__ = [
     "registry",
     "roomy_scale",
     "seeded",
+    "shipped",
     "show_picture",
     "to_dict",
     "write_atomic",
@@ -135,13 +137,14 @@ _LAZY = {
     "load_model": "cli.loading:load_model",
     "load_models": "cli.loading:load_models",
     "locate": "store.sources:locate",
-    "manifest": "schema.manifest:manifest",
+    "manifest": "store.published:manifest",
     "markdown_table": "evaluation.markdown:table",
     "measure_all": "evaluation.measure:measure_all",
     "nearest": "errors:nearest",
     "open_atomic": "disk.atomic:open_atomic",
     "override": "schema.base:override",
     "parse_setting": "cli.options:parse_setting",
+    "pinned": "store.published:pinned",
     "plus_minus": "schema.figures:plus_minus",
     "png": "render.grid:png",
     "print_json": "cli.printing:print_json",
@@ -152,6 +155,7 @@ _LAZY = {
     "registry": "registry.loader:registry",
     "roomy_scale": "render.grid:roomy_scale",
     "seeded": "engine.randomness:seeded",
+    "shipped": "store.published:shipped",
     "show_picture": "render.terminal:show",
     "to_dict": "schema.base:to_dict",
     "write_atomic": "disk.atomic:write_atomic",

@@ -129,7 +129,22 @@ def double(tiny):
 
 
 @pytest.fixture
-def models(monkeypatch, loopback, tiny, tmp_path):
+def shelve(monkeypatch):
+    """Makes a manifest and a folder of cards those of drawzoo; call it again when they change."""
+    from drawzoo.store import published
+
+    def put(manifest, cards):
+        published.read.cache_clear()
+        shelf = published.Shelf(manifest, cards)
+        monkeypatch.setattr(published, "_find", lambda package: shelf)
+        return shelf
+
+    yield put
+    published.read.cache_clear()
+
+
+@pytest.fixture
+def models(shelve, loopback, tiny, tmp_path):
     """Two small models, which ship and are on the Hub: name → folder."""
     import drawzoo
     from drawzoo.engine.saving import write_model
@@ -138,7 +153,6 @@ def models(monkeypatch, loopback, tiny, tmp_path):
     from drawzoo.schema.base import override
     from drawzoo.schema.figures import facts
     from drawzoo.schema.manifest import CARD, CURVE, DRAWING, SAMPLES, TRAINING, Published, pins
-    from drawzoo.store import sources as hub
 
     path, folders = tmp_path / "manifest.json", {}
     for name in ("draw-mnist", "model3-mnist"):
@@ -172,11 +186,8 @@ def models(monkeypatch, loopback, tiny, tmp_path):
             figures=[facts(figure)],
         )
         manifest.write_manifest(path, name, published)
-    monkeypatch.setattr(manifest, "MANIFEST", path)
-    monkeypatch.setattr(hub, "_CARDS", (tmp_path / "shipped",))
-    manifest.manifest.cache_clear()
-    yield folders
-    manifest.manifest.cache_clear()
+    shelve(path, tmp_path / "shipped")
+    return folders
 
 
 @pytest.fixture(params=[True, False], ids=["kernels", "tensors"])

@@ -11,7 +11,7 @@ from drawzoo.schema.base import encode, override
 from drawzoo.schema.manifest import CONFIG, WEIGHTS, Published, pin
 from drawzoo.store import client as hub_client
 from drawzoo.store import fetching
-from drawzoo.store import sources as hub
+from drawzoo.store import published as published_store
 from drawzoo.store.sources import locate, parse_address
 from drawzoo.store.validate import read_config
 
@@ -20,7 +20,7 @@ from drawzoo.store.validate import read_config
 def manifest(monkeypatch):
     """The manifest, empty."""
     manifest = {}
-    monkeypatch.setattr(hub, "manifest", lambda: manifest)
+    monkeypatch.setattr(published_store, "read", lambda path: manifest)
     return manifest
 
 
@@ -85,7 +85,7 @@ class TestAddress:
 
     def test_known_commit_is_verified(self, loopback, manifest, commit, folder):
         pins = {name: pin(folder / name) for name in (CONFIG, WEIGHTS)}
-        manifest["b-mnist"] = Published(
+        manifest["draw-mnist"] = Published(
             repository="a/b", commit=commit, parameters=1, files=pins, figures=[]
         )
         loopback.fault("wrong", path=WEIGHTS)

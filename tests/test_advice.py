@@ -68,16 +68,14 @@ def test_missing_training_data(fails, offline, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_source_for_a_model_that_is_nowhere(invoke, monkeypatch, models):
-    from drawzoo.schema import manifest
-    from drawzoo.store import sources as hub
+def test_no_source_for_a_model_that_is_nowhere(invoke, shelve, models, tmp_path):
+    from drawzoo.schema.manifest import read_manifest, write_manifest
+    from drawzoo.store import published
 
-    published = {
-        name: msgspec.structs.replace(entry, commit=None)
-        for name, entry in manifest.manifest().items()
-    }
-    monkeypatch.setattr(hub, "manifest", lambda: published)
-    monkeypatch.setattr(hub, "_CARDS", ())
+    path = published.shelf("drawzoo").manifest
+    for name, entry in read_manifest(path).items():
+        write_manifest(path, name, msgspec.structs.replace(entry, commit=None))
+    shelve(path, tmp_path / "nowhere")
     code, out, _ = invoke("list", "draw-mnist", "--json")
     assert code == 0 and '"source": null' in out
     assert "nowhere" in invoke("list", "draw-mnist")[1]

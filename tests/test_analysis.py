@@ -1,6 +1,7 @@
 """The computations of the analyses, in float64 where it lets a tolerance be tight."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -207,7 +208,9 @@ class TestVersus:
             return Published(repository="u/m", commit=None, parameters=1, files={}, figures=figures)
 
         entries = {"one": entry(90.0), "two": entry(80.0), "other": entry(85.0)}
-        monkeypatch.setattr(parameters, "manifest", lambda: entries)
+        registry = SimpleNamespace(find=lambda kind, name: name)
+        monkeypatch.setattr(parameters, "registry", lambda: registry)
+        monkeypatch.setattr(parameters, "pinned", entries.get)
 
     def test_the_figures_against_the_setting(self, tiny):
         result = bounds_versus("steps", {"one": tiny(steps=1), "two": tiny(steps=2)})

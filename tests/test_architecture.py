@@ -12,7 +12,7 @@ import pytest
 import drawzoo
 from drawzoo.registry.loader import registry
 from drawzoo.schema.base import override
-from drawzoo.schema.manifest import manifest
+from drawzoo.store.published import read
 
 ROOT = Path(__file__).parent.parent
 DRAWZOO = ROOT / "drawzoo"
@@ -95,7 +95,7 @@ def ways(tmp_path_factory):
         Trainer(config, images, tmp_path_factory.mktemp("run"), validation=validation).run()
     found["A name to its weights"] = Way()
     # What another test had read would not be read again.
-    manifest.cache_clear()
+    read.cache_clear()
     with found["A name to its weights"].followed():
         loaded = drawzoo.load("draw-mnist")
     found["A code through drawing"] = Way()

@@ -29,7 +29,7 @@ from bad_input import (
 from PIL import Image
 from safetensors.torch import save_file
 
-from drawzoo.schema import manifest
+from drawzoo.store import published as published_store
 
 
 def state(folder):
@@ -175,8 +175,8 @@ class TestModels:
         bad += [changed(good, chance) for _ in range(20)]
         for content in bad:
             path.write_bytes(content)
-            for args in (("list",), ("info", "draw-mnist"), ("verify",), ("sample", "draw-mnist")):
-                manifest.manifest.cache_clear()
+            for args in (("info", "draw-mnist"), ("verify",), ("sample", "draw-mnist")):
+                published_store.read.cache_clear()
                 refused(*args)
 
 

@@ -18,9 +18,9 @@ from drawzoo.errors import DataError
 from drawzoo.evaluation.measure import measure
 from drawzoo.evaluation.protocol import read_figures
 from drawzoo.registry.build import model_config
-from drawzoo.schema.manifest import manifest
 from drawzoo.schema.record import read_record
 from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.published import manifest
 from drawzoo.store.sources import shipped
 from drawzoo.training.loop import Trainer
 

@@ -9,9 +9,9 @@ from drawzoo.engine.attention import Window, filterbank, filterbanks
 from drawzoo.engine.compilation import compile_sampling, worthwhile
 from drawzoo.registry.build import build
 from drawzoo.schema.base import override
-from drawzoo.schema.manifest import manifest
 from drawzoo.schema.model import ComponentConfig, ModelConfig
 from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store.published import manifest
 from drawzoo.store.sources import shipped
 from drawzoo.store.validate import read_config
 from drawzoo.store.weights import read_model

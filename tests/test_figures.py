@@ -24,7 +24,7 @@ from drawzoo.schema import manifest
 from drawzoo.schema.base import override
 from drawzoo.schema.figures import disagreement, facts, find
 from drawzoo.schema.manifest import CARD, WEIGHTS, Published, pins
-from drawzoo.store import sources as hub
+from drawzoo.store import published as published_store
 
 NAME = "draw-mnist"
 WHERE = {"model": NAME, "dataset": "mnist", "split": "test", "images": 1000, "seed": 0}
@@ -183,7 +183,7 @@ class TestCard:
 
 
 @pytest.fixture
-def measured(monkeypatch, loopback, tiny, tmp_path):
+def measured(monkeypatch, shelve, loopback, tiny, tmp_path):
     """A small model that ships, with figures of all kinds on `mnist-sample`: its folder."""
     monkeypatch.setattr("drawzoo.evaluation.quality.LEAST", 20)
     folder = tmp_path / "shipped" / NAME
@@ -197,11 +197,9 @@ def measured(monkeypatch, loopback, tiny, tmp_path):
         measure(model, name, tmp_path, dataset="mnist-sample", **settings.get(name, {}))
         for name in ("bound", "iwae", "generated", "quality")
     ]
-    monkeypatch.setattr(manifest, "MANIFEST", tmp_path / "manifest.json")
-    monkeypatch.setattr(hub, "_CARDS", (tmp_path / "shipped",))
+    shelve(tmp_path / "manifest.json", tmp_path / "shipped")
     record(folder, figures)
-    yield folder
-    manifest.manifest.cache_clear()
+    return folder
 
 
 def record(folder, figures):
@@ -212,8 +210,8 @@ def record(folder, figures):
         files=pins(folder),
         figures=[facts(figure) for figure in figures],
     )
-    manifest.write_manifest(manifest.MANIFEST, NAME, published)
-    manifest.manifest.cache_clear()
+    manifest.write_manifest(published_store.shelf("drawzoo").manifest, NAME, published)
+    published_store.read.cache_clear()
 
 
 class TestVerify:
@@ -230,7 +228,7 @@ class TestVerify:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
         monkeypatch.setattr(socket, "getaddrinfo", offline)
-        figures = read_figures(manifest.manifest()[NAME].figures)
+        figures = read_figures(published_store.manifest()[NAME].figures)
         record(measured, [*figures, changed(figures[0], dataset="binarized-mnist")])
         assert run("verify", NAME)[0] == 0
         (tmp_path / "data").mkdir()
@@ -239,7 +237,7 @@ class TestVerify:
 
     @pytest.mark.parametrize("index", range(4))
     def test_changed_figure(self, run, measured, index):
-        figures = list(read_figures(manifest.manifest()[NAME].figures))
+        figures = list(read_figures(published_store.manifest()[NAME].figures))
         key = "frechet" if index == 3 else "nats_mean"
         value = getattr(figures[index], key)
         figures[index] = changed(figures[index], **{key: value + 0.01 * abs(value)})
@@ -254,7 +252,7 @@ class TestVerify:
         tensors["initial_canvas"][0, 14, 14] += 0.2
         save_file(tensors, measured / WEIGHTS)
         assert run("verify", "--no-figures")[0] == 6
-        record(measured, read_figures(manifest.manifest()[NAME].figures))
+        record(measured, read_figures(published_store.manifest()[NAME].figures))
         assert run("verify", "--no-figures")[0] == 0
         code, _, said = run("verify")
         assert code == 6 and "recorded" in said
@@ -319,7 +317,7 @@ class TestReproduceTables:
     def test_measure(self, run, measured):
         code, lines, said = run("reproduce", "tables", "--measure", "--json")
         assert code == 0 and said == ""
-        figures = list(read_figures(manifest.manifest()[NAME].figures))
+        figures = list(read_figures(published_store.manifest()[NAME].figures))
         record(measured, [changed(figures[0], nats_mean=0.5), *figures[1:]])
         code, again, said = run("reproduce", "tables", "--measure", "--json")
         assert code == 6 and again == lines

@@ -20,7 +20,7 @@ from drawzoo.disk.paths import hub_cache
 from drawzoo.engine.saving import write_model
 from drawzoo.schema.manifest import CONFIG, FILES, WEIGHTS, Published, pins
 from drawzoo.store import client as hub_client
-from drawzoo.store import sources as hub
+from drawzoo.store import published as published_store
 from drawzoo.store.fetching import repository_folder, snapshot
 
 NAME = "draw-mnist"
@@ -347,7 +347,7 @@ def test_answer(monkeypatch, world, server, invoke, case, target):
     if expected is None:
         pytest.skip("a pinned model asks nothing of this kind")
     known = {NAME: server.published} if target == "pinned" else {}
-    monkeypatch.setattr(hub, "manifest", lambda: known)
+    monkeypatch.setattr(published_store, "read", lambda path: known)
 
     def made(answer):
         twist(answer)
@@ -394,7 +394,7 @@ def test_answer(monkeypatch, world, server, invoke, case, target):
 
 def test_honest_answers_are_taken(server, world, monkeypatch, invoke):
     """The cases fail for what is wrong in them and for nothing else."""
-    monkeypatch.setattr(hub, "manifest", lambda: {NAME: server.published})
+    monkeypatch.setattr(published_store, "read", lambda path: {NAME: server.published})
     for target in TARGETS.values():
         assert invoke("pull", *target)[0] == GOOD
 

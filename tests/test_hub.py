@@ -16,6 +16,7 @@ from drawzoo.disk.paths import hub_cache
 from drawzoo.errors import HubError, OutputError, WeightsError
 from drawzoo.schema.manifest import CONFIG, FILES, USED, WEIGHTS, Published, pin
 from drawzoo.store import client as hub_client
+from drawzoo.store import published as published_store
 from drawzoo.store import sources as hub
 from drawzoo.store.fetching import repository_folder
 from drawzoo.store.sources import cached, locate, pull
@@ -28,7 +29,7 @@ REPOSITORY = "user/draw"
 def models(monkeypatch):
     """The manifest; `model3-mnist` has no weights in it."""
     models = {}
-    monkeypatch.setattr(hub, "manifest", lambda: models)
+    monkeypatch.setattr(published_store, "read", lambda path: models)
     return models
 
 
@@ -141,10 +142,7 @@ class TestCheapestFirst:
 class TestPullOfWhatIsNotOnTheHub:
     def test_shipped_copy_is_verified_and_said(self, loopback, shipped, caplog):
         assert pull(NAME) == (shipped, "shipped", None)
-        assert (
-            said(caplog)
-            == f"{NAME} is not on the Hub yet; the copy that ships with drawzoo is good"
-        )
+        assert said(caplog) == f"{NAME} is not on the Hub yet; the copy that ships is good"
         assert loopback.requests == []
         assert not hub_cache().exists()
 
@@ -247,10 +245,11 @@ class TestPinned:
         loopback.fault("slow", 2_000, method="GET")
         code = f"""
 import msgspec, sys
+from drawzoo.store import published
 from drawzoo.store import sources as hub
 from drawzoo.schema.manifest import Published
 models = {{{NAME!r}: msgspec.json.decode(sys.stdin.read(), type=Published)}}
-hub.manifest = lambda: models
+published.read = lambda path: models
 hub.pull({NAME!r}, "hub")
 """
         raw = msgspec.json.encode(models[NAME])
@@ -342,7 +341,7 @@ class TestFaults:
         loopback.fault(kind, value)
         assert pull(NAME) == (shipped, "shipped", None)
         text = said(caplog)
-        assert reason in text and "ships with drawzoo" in text
+        assert reason in text and "ships is good" in text
 
     @pytest.mark.parametrize("kind, value, reason", FAULTS)
     def test_source_hub_is_an_error(self, loopback, commit, caplog, kind, value, reason):

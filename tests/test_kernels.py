@@ -26,7 +26,7 @@ from drawzoo.engine.attention import Window, read_patch, write_patch
 from drawzoo.ops import gates as kernels
 from drawzoo.ops.gates import states, stepped
 from drawzoo.ops.products import lay_out
-from drawzoo.schema.manifest import manifest
+from drawzoo.store.published import manifest
 from drawzoo.store.sources import shipped
 from drawzoo.store.weights import read_model
 

@@ -6,14 +6,12 @@ import msgspec
 import pytest
 
 from drawzoo.evaluation.bound import BoundFigure
-from drawzoo.schema import manifest as manifest_module
 from drawzoo.schema.figures import facts
-from drawzoo.schema.manifest import FILES, Published, pin
-from drawzoo.store import sources as hub
+from drawzoo.schema.manifest import FILES, Published, pin, write_manifest
 
 
 @pytest.fixture
-def published(monkeypatch, tmp_path):
+def published(shelve, tmp_path):
     """A shipped `draw-mnist` with two figures; nothing else is published."""
     folder = tmp_path / "shipped" / "draw-mnist"
     folder.mkdir(parents=True)
@@ -39,9 +37,9 @@ def published(monkeypatch, tmp_path):
         files={name: pin(folder / name) for name in FILES},
         figures=[facts(other), facts(figure)],
     )
-    for module in (hub, manifest_module):
-        monkeypatch.setattr(module, "manifest", lambda: {"draw-mnist": entry})
-    monkeypatch.setattr(hub, "shipped", lambda name: folder if name == "draw-mnist" else None)
+    path = tmp_path / "manifest.json"
+    write_manifest(path, "draw-mnist", entry)
+    shelve(path, tmp_path / "shipped")
     return folder
 
 

@@ -42,6 +42,26 @@ def test_a_forgotten_mark_is_said(caplog):
     assert "drawzoo-mine" in line and "register_encoders" in line and "@drawzoo.hookimpl" in line
 
 
+def test_a_plugin_that_asks_for_others_while_it_is_loaded(monkeypatch, caplog):
+    """In one line, and at once; whoever asks afterwards gets an answer."""
+    calls = []
+
+    @drawzoo.hookimpl
+    def register_models(register):
+        calls.append(1)
+        register("mine-mnist", drawzoo.model_config("draw-mnist"))
+
+    point = Point(plugin=SimpleNamespace(register_models=register_models))
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    plugins.installed.cache_clear()
+    try:
+        (plugin,) = plugins.installed().plugins
+        assert "package.module:attribute" in plugin.error and len(calls) == 1
+        assert len(caplog.messages) == 1 and plugins.registry()
+    finally:
+        plugins.installed.cache_clear()
+
+
 def test_bad_models_are_listed(invoke, monkeypatch, tiny):
     @drawzoo.hookimpl
     def register_models(register):

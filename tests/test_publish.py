@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 import drawzoo.cards.upload
 from drawzoo.cards.text import keep_notes
-from drawzoo.schema import manifest
-from drawzoo.schema.manifest import CARD, CONFIG, FILES, WEIGHTS, pin, read_manifest
+from drawzoo.schema.manifest import CARD, CONFIG, FILES, WEIGHTS, pin, read_manifest, write_manifest
+from drawzoo.store import published as store
 from drawzoo.store.sources import cached
 
 NAME = "draw-mnist"
@@ -25,13 +25,19 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 
 @pytest.fixture(autouse=True)
-def token(monkeypatch):
+def checkout(monkeypatch, tmp_path):
+    """The user's token, in the checkout of what ships."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def folder(models):
     return models[NAME]
+
+
+def pinned():
+    return read_manifest(store.shelf("drawzoo").manifest)[NAME]
 
 
 def contents(folder):
@@ -55,7 +61,7 @@ class TestPublish:
         entry = json.loads(line)[NAME]
         assert (entry["repository"], entry["commit"]) == (REPOSITORY, commit)
         assert entry["files"] == {file: msgspec.to_builtins(pin(folder / file)) for file in FILES}
-        assert read_manifest(manifest.MANIFEST)[NAME].repository == f"user/{NAME}"
+        assert pinned().repository == f"user/{NAME}"
         assert TOKEN not in line + said
         assert said.count("\n") == 1  # the client's own bars are not shown
 
@@ -68,8 +74,8 @@ class TestPublish:
 
     def test_pin_and_pull(self, run, loopback, folder):
         assert run("publish", NAME, "--repo", REPOSITORY, "--pin")[0] == 0
-        manifest.manifest.cache_clear()
-        assert manifest.manifest()[NAME].commit == head(loopback)[0]
+        store.read.cache_clear()
+        assert store.manifest()[NAME].commit == head(loopback)[0]
         code, (line,), _ = run("pull", NAME, "--source", "hub")
         assert (code, line) == (0, str(cached(NAME)))
         assert contents(cached(NAME)) == contents(folder)
@@ -86,14 +92,14 @@ class TestPublish:
 
         before, seen = settings(), []
         monkeypatch.setattr(drawzoo.cards.upload, "_old_card", old_card)
-        found = drawzoo.cards.upload.candidate(NAME, manifest.MANIFEST)
+        found = drawzoo.cards.upload.candidate(NAME)
         drawzoo.cards.upload.publish(found, REPOSITORY)
         assert seen == [before] and settings() == before
 
     def test_all(self, run, loopback, models):
         code, lines, _ = run("publish", "--all", "--namespace", "user", "--pin")
         assert code == 0 and len(lines) == 2
-        manifest.manifest.cache_clear()
+        store.read.cache_clear()
         for name, folder in models.items():
             assert head(loopback, f"user/{name}")[1] == contents(folder)
         assert run("pull", "--all", "--source", "hub")[0] == 0
@@ -168,8 +174,8 @@ class TestRefusals:
         self.refused(run, loopback, [NAME, "--repo", REPOSITORY], 6, WEIGHTS, "evaluate it again")
 
     def test_no_figures(self, run, loopback, folder):
-        entry = msgspec.structs.replace(read_manifest(manifest.MANIFEST)[NAME], figures=[])
-        manifest.write_manifest(manifest.MANIFEST, NAME, entry)
+        entry = msgspec.structs.replace(pinned(), figures=[])
+        write_manifest(store.shelf("drawzoo").manifest, NAME, entry)
         self.refused(run, loopback, [NAME, "--repo", REPOSITORY], 6, "no evaluation", "card")
 
     def test_other_manifest(self, run, loopback, folder, tmp_path):
@@ -237,12 +243,12 @@ class TestHubRefuses:
         ],
     )
     def test_is_said_and_nothing_is_pinned(self, run, loopback, folder, fault, words):
-        before = manifest.MANIFEST.read_bytes()
+        before = store.shelf("drawzoo").manifest.read_bytes()
         loopback.fault(**fault)
         code, lines, said = run("publish", NAME, "--repo", REPOSITORY, "--pin")
         assert (code, lines) == (10, [])
         assert words in said and said.count("\n") == 1 and TOKEN not in said
-        assert manifest.MANIFEST.read_bytes() == before
+        assert store.shelf("drawzoo").manifest.read_bytes() == before
         loopback.faults.clear()
         assert run("publish", NAME, "--repo", REPOSITORY, "--pin")[0] == 0
 

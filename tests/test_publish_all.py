@@ -7,12 +7,12 @@ import pytest
 from huggingface_hub import ModelCard
 from loopback import TOKEN
 
-from drawzoo.schema import manifest
-from drawzoo.schema.manifest import CARD, MANIFEST, read_manifest
-from drawzoo.store import sources as hub
+from drawzoo.schema.manifest import CARD, read_manifest
+from drawzoo.store import published as published_store
 from drawzoo.store.sources import cached
 
 ROOT = Path(__file__).parent.parent
+MANIFEST = ROOT / "drawzoo" / "manifest.json"
 NAMES = sorted(read_manifest(MANIFEST))
 
 # The client's own way of uploading, which only a filter that makes warnings errors ever shows.
@@ -20,16 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 
 @pytest.fixture
-def cards(monkeypatch, loopback, tmp_path):
+def cards(monkeypatch, shelve, loopback, tmp_path):
     """A copy of what ships, with its manifest, and a token to publish it: the folder of cards."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     shutil.copytree(ROOT / "model_cards", tmp_path / "model_cards")
     shutil.copy(MANIFEST, tmp_path / "manifest.json")
-    monkeypatch.setattr(manifest, "MANIFEST", tmp_path / "manifest.json")
-    monkeypatch.setattr(hub, "_CARDS", (tmp_path / "model_cards",))
-    manifest.manifest.cache_clear()
-    yield tmp_path / "model_cards"
-    manifest.manifest.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    return shelve(tmp_path / "manifest.json", tmp_path / "model_cards").cards
 
 
 def contents(folder):
@@ -51,7 +48,7 @@ def test_there_and_back(run, loopback, cards):
     assert code == 0 and said.count("unchanged, no new commit") == len(NAMES)
     assert heads(loopback) == published
 
-    manifest.manifest.cache_clear()
+    published_store.read.cache_clear()
     assert run("pull", "--all", "--source", "hub")[0] == 0
     for name in NAMES:
         assert contents(cards / name) == contents(cached(name)) == before[name]

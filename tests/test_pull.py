@@ -16,8 +16,8 @@ from PIL import Image
 import drawzoo
 from drawzoo.cli import loading
 from drawzoo.disk.paths import hub_cache
-from drawzoo.schema import manifest
 from drawzoo.schema.manifest import CONFIG, FILES, USED, WEIGHTS
+from drawzoo.store import published
 from drawzoo.store import sources as hub
 from drawzoo.store.sources import cached, snapshot
 
@@ -204,9 +204,10 @@ class TestProcess:
     @pytest.fixture
     def start(self, models):
         code = (
-            "import pathlib, sys; from drawzoo.schema import manifest; "
+            "import pathlib, sys; from drawzoo.store import published; "
             "from drawzoo.cli import main; "
-            "manifest.MANIFEST = pathlib.Path(sys.argv[1]); main(sys.argv[2:])"
+            "there = published.Shelf(pathlib.Path(sys.argv[1]), pathlib.Path()); "
+            "published._find = lambda package: there; main(sys.argv[2:])"
         )
 
         def start(*args, limit=None, **env):
@@ -215,7 +216,7 @@ class TestProcess:
                     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
             return subprocess.Popen(
-                [sys.executable, "-c", code, manifest.MANIFEST, *args],
+                [sys.executable, "-c", code, published.shelf("drawzoo").manifest, *args],
                 env=os.environ | env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -275,10 +276,11 @@ class TestProcess:
 KILLED = """
 import os, pathlib, random, signal, sys, time
 import huggingface_hub
-from drawzoo.schema import manifest
+from drawzoo.store import published
 from drawzoo.store import sources as hub
 
-manifest.MANIFEST = pathlib.Path(sys.argv[1])
+there = published.Shelf(pathlib.Path(sys.argv[1]), pathlib.Path())
+published._find = lambda package: there
 moments = random.Random(0)
 for turn in range(20):
     child = os.fork()
@@ -297,7 +299,9 @@ def test_killed_twenty_times(run, models, loopback):
     """What a pull that is killed leaves is not used, and not in the way of the next."""
     name = NAMES[0]
     loopback.fault("slow", 2 * (models[name] / WEIGHTS).stat().st_size, method="GET")
-    subprocess.run([sys.executable, "-c", KILLED, manifest.MANIFEST, name], check=True)
+    subprocess.run(
+        [sys.executable, "-c", KILLED, published.shelf("drawzoo").manifest, name], check=True
+    )
     loopback.faults.clear()
     assert run("pull", name, "--source", "hub")[0] == 0
     assert contents(cached(name)) == contents(models[name])

@@ -24,8 +24,9 @@ from drawzoo.registry.build import build, model_config
 from drawzoo.registry.loader import registry
 from drawzoo.render.grid import grid, png
 from drawzoo.schema.figures import disagreement, find
-from drawzoo.schema.manifest import CARD, FILES, PICTURES, SAMPLES, TRAINING, manifest, pin, verify
+from drawzoo.schema.manifest import CARD, FILES, PICTURES, SAMPLES, TRAINING, pin, verify
 from drawzoo.schema.record import read_record
+from drawzoo.store.published import manifest
 from drawzoo.store.sources import shipped
 from drawzoo.store.weights import read_config, read_model
 
@@ -74,10 +75,10 @@ class TestModel:
             parameters=1,
             figures=read_figures(entry.figures),
             files={},
-            distribution="zoo-extra",
+            packages=["zoo-extra==1.2"],
             licence=None,
         )
-        assert "pip install drawzoo zoo-extra\n" in text and "license:" not in text
+        assert "pip install drawzoo zoo-extra==1.2\n" in text and "license:" not in text
         assert "drawzoo verify " not in text
         text = addressed(text, "ann/x")
         for command in ("drawzoo sample", "drawzoo evaluate"):
@@ -93,6 +94,7 @@ class TestModel:
             summary=registry().find("model", name).summary,
             parameters=entry.parameters,
             figures=read_figures(entry.figures),
+            name=name,
             files={file: pin for file, pin in entry.files.items() if file != CARD},
         )
         card = (folder / CARD).read_bytes().decode()

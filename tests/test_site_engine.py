@@ -18,7 +18,7 @@ from drawzoo.engine.counter import philox
 from drawzoo.engine.saving import write_model
 from drawzoo.registry.build import build, model_config
 from drawzoo.schema.base import override
-from drawzoo.schema.manifest import manifest
+from drawzoo.store.published import manifest
 from drawzoo.store.sources import shipped
 from drawzoo.store.weights import read_config, read_model
 

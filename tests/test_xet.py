@@ -3,7 +3,7 @@
 import pytest
 from loopback import TOKEN
 
-from drawzoo.schema import manifest
+from drawzoo.store import published as published_store
 from drawzoo.store.sources import cached
 
 pytest.importorskip("hf_xet")
@@ -30,7 +30,7 @@ def xet(monkeypatch, loopback, models, tmp_path):
 def published(xet, run):
     code, _, said = run("publish", "--all", "--namespace", "user", "--pin")
     assert code == 0, said
-    manifest.manifest.cache_clear()
+    published_store.read.cache_clear()
     return xet
 
 

@@ -9,9 +9,11 @@ from typing import Literal, NamedTuple
 from drawzoo.disk.paths import data_root
 from drawzoo.errors import WeightsError
 from drawzoo.evaluation.protocol import Bars, no_bars, read_figures
+from drawzoo.registry.loader import registry
 from drawzoo.schema.figures import Figure
-from drawzoo.schema.manifest import USED, Published, manifest, mismatch
-from drawzoo.store.sources import cached, published_model, shipped
+from drawzoo.schema.manifest import USED, Published, mismatch
+from drawzoo.store.published import cached, name_of, pinned, shipped
+from drawzoo.store.sources import published_model
 
 __all__ = ["Copy", "Which", "check_copies"]
 
@@ -54,11 +56,12 @@ def check_copies(
 
     Raises:
         UnknownNameError: If there is no such model.
+        ConfigError: If a distribution's manifest is not valid.
         WeightsError: If a named model has no copy here.
         DataError: If a dataset's files are missing or damaged.
     """
     found = []
-    for name, published in map(published_model, models or manifest()):
+    for name, published in map(published_model, models or _all()):
         places = {"cache": cached(name, cache), "shipped": shipped(name)}
         folders = {source: folder for source, folder in places.items() if folder}
         if models and not folders:
@@ -69,6 +72,10 @@ def check_copies(
         recorded = _chosen(published, figures)
         rows += _check_model(name, published, folders, recorded, data, bars)
     return rows
+
+
+def _all() -> list[str]:
+    return [name_of(entry) for entry in registry().entries("model") if pinned(entry)]
 
 
 def _check_model(

@@ -17,22 +17,16 @@ import msgspec
 from drawzoo.cards.text import keep_notes, model_card
 from drawzoo.disk.atomic import check_writable, make_folder, write_atomic
 from drawzoo.disk.paths import data_root
-from drawzoo.errors import (
-    ConfigError,
-    PluginError,
-    TrainingError,
-    UnknownNameError,
-    WeightsError,
-)
+from drawzoo.errors import ConfigError, DrawzooError, OutputError, TrainingError, WeightsError
 from drawzoo.evaluation.protocol import Bars, no_bars, read_figures
+from drawzoo.registry.build import component_entry, model_config
 from drawzoo.registry.loader import registry
-from drawzoo.registry.registry import LOCAL, Entry
+from drawzoo.registry.registry import LOCAL, OWN, Entry
 from drawzoo.schema.base import encode
 from drawzoo.schema.figures import Figure
 from drawzoo.schema.manifest import (
     CARD,
     FILES,
-    MANIFEST,
     TRAINING,
     USED,
     Pin,
@@ -44,16 +38,18 @@ from drawzoo.schema.manifest import (
 from drawzoo.schema.model import COMPONENTS, ModelConfig
 from drawzoo.schema.record import TrainingRecord, read_record
 from drawzoo.schema.training import CHECKPOINT
+from drawzoo.store.published import Shelf, name_of, shelf
+from drawzoo.store.validate import read_config
 
 if TYPE_CHECKING:
     from drawzoo.engine.draw import Draw
 
-__all__ = ["make_card", "remake_card"]
+__all__ = ["make_card", "registration", "remake_card", "shelf_here"]
 
 
 def make_card(
     run: Path,
-    cards: Path,
+    cards: Path | None = None,
     *,
     manifest: Path | None = None,
     half: bool = False,
@@ -68,8 +64,9 @@ def make_card(
 
     Arguments:
         run: The folder of the run.
-        cards: The folder of cards; the model gets a folder in it.
-        manifest: The file to pin the model's files and figures in; none unless given.
+        cards: The folder of cards; the model gets a folder in it. Unless given, the folder of the
+            distribution that registers the model, as `shelf_here` says, with its manifest.
+        manifest: The file to pin the model's files and figures in; with `cards`, none unless given.
         half: Whether to store the weights in 16 bits.
         measure: Whether to measure figures of unchanged weights again.
         data: Where datasets lie; the user's choice unless given.
@@ -85,6 +82,9 @@ def make_card(
         OutputError: If a file cannot be written.
     """
     record = _run_record(run, data)
+    if cards is None:
+        config = read_config(run)
+        cards, manifest = _onto(shelf_here(registration(config), config.name), manifest)
 
     def write(aside: Path, trained: Draw) -> None:
         from drawzoo.engine.saving import write_model
@@ -96,7 +96,7 @@ def make_card(
 
 def remake_card(
     model: str,
-    cards: Path,
+    cards: Path | None = None,
     *,
     manifest: Path | None = None,
     measure: bool = False,
@@ -106,7 +106,7 @@ def remake_card(
     """Makes card and pictures of a model again from the weights and the record in its folder.
 
     Takes what `make_card` takes, but a registered name in the place of the run. The manifest is the
-    installed one unless given.
+    distribution's that registers the model, unless given.
 
     Raises:
         UnknownNameError: If there is no such model.
@@ -114,7 +114,12 @@ def remake_card(
         DataError: If a dataset's files are missing or damaged.
         OutputError: If a file cannot be written.
     """
-    folder = cards / registry().find("model", model).name
+    entry = registry().find("model", model)
+    if cards is None:
+        cards, manifest = _onto(shelf_here(entry, model), manifest)
+    elif manifest is None and entry.weights:
+        manifest = shelf(entry.weights).manifest
+    folder = cards / entry.name
     if not folder.is_dir():
         raise WeightsError(f"there is no folder {folder}; make it with: drawzoo card RUN")
 
@@ -123,7 +128,32 @@ def remake_card(
             write_atomic(aside / file, (folder / file).read_bytes())
 
     record = read_record(folder)
-    return _make(folder, record, copy, cards, manifest or MANIFEST, measure, data, bars)
+    return _make(folder, record, copy, cards, manifest, measure, data, bars)
+
+
+def shelf_here(entry: Entry | None, name: str) -> Shelf:
+    """Where the distribution that registers a model keeps its cards, if this is its checkout.
+
+    It is if the package that the registration names for the weights lies below the current folder,
+    as in an editable installation; what is installed otherwise is never written to.
+
+    Raises:
+        OutputError: If there is no such place.
+    """
+    if entry and entry.weights:
+        found = shelf(entry.weights)
+        where = found.manifest.resolve()
+        if where.is_relative_to(Path.cwd()) and "site-packages" not in where.parts:
+            return found
+    raise OutputError(
+        f"no place for the card of {name}: here is no checkout of a package for its weights; "
+        "say --cards DIR --manifest DIR/manifest.json"
+    )
+
+
+def _onto(place: Shelf, manifest: Path | None) -> tuple[Path, Path]:
+    make_folder(place.cards)
+    return place.cards, manifest or place.manifest
 
 
 def _make(
@@ -199,12 +229,17 @@ def _write_card(
     files: dict[str, Pin],
 ) -> None:
     """Writes the card, with the notes that the card in `folder` has."""
-    entry = _registered(trained.config)
+    entry = registration(trained.config)
+    # A name means the weights that its distribution pins: a card elsewhere is of other weights.
+    pinned = (
+        entry and entry.weights and folder.parent.resolve() == shelf(entry.weights).cards.resolve()
+    )
     card = model_card(
         trained.config,
         record,
         summary=entry.summary if entry and entry.summary else "a model of its owner's",
-        distribution=entry.distribution if entry else "drawzoo",
+        name=name_of(entry) if entry and pinned else None,
+        packages=_packages(trained.config, entry),
         licence=_licence(entry.distribution) if entry else None,
         parameters=_parameters(trained),
         figures=figures,
@@ -215,13 +250,26 @@ def _write_card(
     write_atomic(aside / CARD, keep_notes(card, notes).encode())
 
 
-def _registered(config: ModelConfig) -> Entry | None:
-    """The registration of a model: its encoder's distribution's, if several have the name."""
-    for name in (f"{config.encoder.plugin}:{config.name}", config.name):
-        with contextlib.suppress(UnknownNameError, PluginError):
-            found = registry().find("model", name)
-            return None if found.distribution == LOCAL else found
+def registration(config: ModelConfig) -> Entry | None:
+    """The registration of a model in a package: of its name, and with its components."""
+    for entry in registry().entries("model"):
+        if entry.name == config.name and entry.distribution != LOCAL:
+            with contextlib.suppress(DrawzooError):
+                registered = model_config(entry.qualified)
+                if all(_same(kind, config, registered) for kind in COMPONENTS):
+                    return entry
     return None
+
+
+def _same(kind: str, one: ModelConfig, other: ModelConfig) -> bool:
+    return component_entry(kind, getattr(one, kind)) == component_entry(kind, getattr(other, kind))
+
+
+def _packages(config: ModelConfig, entry: Entry | None) -> list[str]:
+    """What to install beside drawzoo, as pip takes it."""
+    names = {getattr(config, kind).plugin for kind in COMPONENTS}
+    names.add(entry.distribution if entry else None)
+    return [f"{name}=={metadata(name)['Version']}" for name in sorted(names - {None, OWN})]
 
 
 def _licence(distribution: str) -> str | None:
@@ -244,7 +292,9 @@ def _published(
 ) -> Published:
     """The manifest's new entry, after the one there was."""
     parameters = _parameters(trained)
-    known = entry or Published(f"drawzoo/{trained.config.name}", None, parameters, {}, [])
+    registered = registration(trained.config)
+    owner = registered.distribution if registered else OWN
+    known = entry or Published(f"{owner}/{trained.config.name}", None, parameters, {}, [])
     # A commit has the files that were published in it and no others.
     commit = known.commit if known.files == files else None
     values = [

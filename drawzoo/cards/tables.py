@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult
 from drawzoo.evaluation.markdown import table
 from drawzoo.evaluation.protocol import Protocol, find_protocol
 from drawzoo.schema.figures import Figure
+from drawzoo.store.fetching import HUB
 
 __all__ = ["eval_results", "evaluation_command", "figures_text"]
 
@@ -49,7 +50,7 @@ def figures_text(figures: Sequence[Figure], address: str | None = None) -> str:
     named = [msgspec.structs.replace(figure, model=address) for figure in figures]
     commands = "\n".join(map(evaluation_command, named))
     parts.append(_INTRODUCTION.format(commands=commands, subset=figures[0].subset))
-    if address == figures[0].model:
+    if not address.startswith(HUB):
         parts.append(f"`drawzoo verify {address} --figures all` measures all of them again.")
     return "\n\n".join(parts)
 

@@ -105,13 +105,14 @@ def model_card(
     parameters: int,
     figures: Sequence[Figure],
     files: dict[str, Pin],
-    distribution: str = "drawzoo",
+    name: str | None = None,
+    packages: Sequence[str] = (),
     licence: str | None = "mit",
 ) -> str:
     """The card of a model, the same text for the same input.
 
-    The card of another distribution's model says what to install, and has `hf-hub:USER/` for an
-    address, which `addressed` fills in.
+    The card of a model that is not published under a name has `hf-hub:USER/` for an address, which
+    `addressed` fills in.
 
     Arguments:
         model: Its configuration, complete.
@@ -120,19 +121,18 @@ def model_card(
         parameters: The number of parameters.
         figures: What was measured on its file.
         files: The content of its files but the card.
-        distribution: Who registers the model.
+        name: The name that means these weights, if one does.
+        packages: What to install beside drawzoo, as pip takes it, such as "drawzoo-gru==0.1.0".
         licence: The licence of the weights by its name on the Hub; none is stated without.
     """
-    plugins = {getattr(model, kind).plugin for kind in COMPONENTS}
-    packages = sorted({distribution, *filter(None, plugins)} - {"drawzoo"})
-    address = model.name if distribution == "drawzoo" else f"{_ADDRESS}{model.name}"
+    address = name or f"{_ADDRESS}{model.name}"
     text = _TEXT.format(
         name=model.name,
         summary=summary[0].upper() + summary[1:],
         steps=model.steps,
         size="×".join(map(str, model.image[1:])),
         components=_components(model),
-        packages=" ".join(["drawzoo", *packages]),
+        packages=shlex.join(["drawzoo", *packages]),
         address=address,
         parameters=parameters,
         figures=figures_text(figures, address),
@@ -197,8 +197,11 @@ def training_command(run: RunConfig) -> str:
 
 
 def _metadata(model: ModelConfig, figures: Sequence[Figure], licence: str | None) -> ModelCardData:
+    # The Hub has names for single licences alone.
+    single = licence is None or " " not in licence
     return ModelCardData(
-        license=licence,
+        license=licence if single else "other",
+        license_name=None if single else licence,
         pipeline_tag="unconditional-image-generation",
         tags=["drawzoo", "draw", "variational-autoencoder"],
         datasets=[model.dataset],

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from drawzoo.cards.make import registration
 from drawzoo.cards.text import addressed, keep_notes
 from drawzoo.errors import DrawzooError, HubError, OutputError, WeightsError
 from drawzoo.registry.build import check_config
+from drawzoo.registry.loader import registry
 from drawzoo.schema.base import MAX_JSON_BYTES
 from drawzoo.schema.manifest import (
     CARD,
@@ -26,7 +28,7 @@ from drawzoo.schema.manifest import (
     read_manifest,
 )
 from drawzoo.store.client import ABOUT, COMMIT, MissingFileError, Session, one_reason, refusal
-from drawzoo.store.sources import shipped
+from drawzoo.store.published import shelf, shipped
 from drawzoo.store.validate import read_config
 from drawzoo.version import __version__
 
@@ -38,6 +40,7 @@ class Candidate(NamedTuple):
 
     name: str
     folder: Path
+    manifest: Path
     entry: Published
     """Its entry in the manifest, as it is now."""
 
@@ -53,12 +56,13 @@ class Publication(NamedTuple):
     url: str
 
 
-def candidate(model: str, manifest_path: Path) -> Candidate:
+def candidate(model: str, manifest_path: Path | None = None) -> Candidate:
     """A model to publish, checked: it can be built, is finite, and was evaluated as it is.
 
     Arguments:
         model: A folder, or the name of a model that ships.
-        manifest_path: The manifest that has its figures.
+        manifest_path: The manifest that has its figures; unless given, the manifest of the
+            distribution that registers the model.
 
     Raises:
         WeightsError: If its files are not the evaluated files, or not usable.
@@ -73,7 +77,14 @@ def candidate(model: str, manifest_path: Path) -> Candidate:
     # After all that needs no torch.
     from drawzoo.store.weights import read_model
 
-    name = read_model(folder).config.name
+    config = read_model(folder).config
+    name = config.name
+    if manifest_path is None:
+        by_name = not Path(model).is_dir()
+        registered = registry().find("model", model) if by_name else registration(config)
+        if registered is None or registered.weights is None:
+            raise WeightsError(f"no package pins {name}; say --manifest, as to drawzoo card")
+        manifest_path = shelf(registered.weights).manifest
     entry = read_manifest(manifest_path).get(name)
     if entry is None or not entry.figures:
         raise WeightsError(
@@ -85,7 +96,7 @@ def candidate(model: str, manifest_path: Path) -> Candidate:
             raise WeightsError(f"{problem}; its figures are of another file, evaluate it again")
     if not (folder / CARD).is_file():
         raise WeightsError(f"{folder} has no {CARD}; make one with: drawzoo card RUN")
-    return Candidate(name, folder, entry)
+    return Candidate(name, folder, manifest_path, entry)
 
 
 def publish(

@@ -14,22 +14,22 @@ from drawzoo.cli.options import data_option
 @click.option(
     "--cards",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path("model_cards"),
-    show_default=True,
-    help="The folder of cards; the model gets a folder in it.",
+    help="The folder of cards; the model gets a folder in it. [in a checkout of the package that "
+    "registers the model: where the package keeps them]",
 )
 @click.option(
     "--manifest",
     "manifest_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The manifest.json to pin the files and figures in. [for MODEL the one of drawzoo]",
+    help="The manifest.json to pin the files and figures in. [without --cards, and for MODEL: of "
+    "the package]",
 )
 @click.option("--half", is_flag=True, help="Store the weights of RUN in 16 bits, half the bytes.")
 @click.option("--measure", is_flag=True, help="Measure figures of unchanged weights again.")
 @data_option
 def command(
     model: str,
-    cards: Path,
+    cards: Path | None,
     manifest_path: Path | None,
     half: bool,
     measure: bool,

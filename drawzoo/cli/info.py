@@ -27,7 +27,8 @@ def command(model: str, as_json: bool) -> None:
     from drawzoo.schema.base import to_dict
     from drawzoo.schema.figures import facts as figure_facts
     from drawzoo.schema.manifest import CONFIG
-    from drawzoo.store.sources import HUB, LOCAL, cached, locate, pinned, shipped
+    from drawzoo.store.published import cached, pinned, shipped
+    from drawzoo.store.sources import HUB, LOCAL, locate
 
     if model.startswith((LOCAL, HUB)):
         from drawzoo.store.validate import read_config
@@ -36,14 +37,15 @@ def command(model: str, as_json: bool) -> None:
         facts: dict[str, Any] = {"name": model, "source": source, "commit": commit}
         facts["config"] = to_dict(read_config(folder))
     else:
-        facts = describe(registry().find("model", model))
+        entry = registry().find("model", model)
+        published = pinned(entry)
+        facts = describe(entry, published)
         facts["config"] = to_dict(model_config(model))
-        short = model.rpartition(":")[2]
-        if published := pinned(registry().find("model", model)):
+        if published:
             facts |= msgspec.to_builtins(published)
             facts["figures"] = [figure_facts(figure) for figure in read_figures(published.figures)]
             # Nothing is fetched to tell of it.
-            folder_or_none = cached(short) or shipped(short)
+            folder_or_none = cached(model) or shipped(model)
             facts["folder"] = str(folder_or_none) if folder_or_none else None
     facts["data"] = data_facts(facts["config"]["dataset"])
     if as_json:

@@ -10,6 +10,7 @@ from drawzoo.cli.options import json_option
 
 if TYPE_CHECKING:
     from drawzoo.registry.registry import Entry
+    from drawzoo.schema.manifest import Published
 
 
 @click.command
@@ -22,15 +23,16 @@ def command(pattern: str, as_json: bool) -> None:
     from drawzoo.errors import PluginError, UnknownNameError, nearest, short
     from drawzoo.registry.build import list_models
     from drawzoo.registry.loader import registry
+    from drawzoo.store.published import manifest, name_of
 
     names = list_models(pattern)
     if not names and pattern != "*":
         raise UnknownNameError(f"no model matches {pattern!r}{nearest(pattern, list_models())}")
-    rows = []
+    rows, known = [], manifest()
     for entry in registry().entries("model"):
         if entry.name in names:
             try:
-                rows.append(describe(entry))
+                rows.append(describe(entry, known.get(name_of(entry))))
             except PluginError as error:
                 click.echo(short(f"Note: {entry.qualified} is left out: {error}"), err=True)
     for clash in registry().clashes():
@@ -57,23 +59,22 @@ def command(pattern: str, as_json: bool) -> None:
     )
 
 
-def describe(entry: Entry) -> dict[str, Any]:
+def describe(entry: Entry, published: Published | None) -> dict[str, Any]:
     """What is known of a model without loading it; figures are None where it has no weights."""
     from drawzoo.evaluation.protocol import read_figures
     from drawzoo.registry.build import model_config
     from drawzoo.schema.figures import find
-    from drawzoo.store.sources import cached, pinned, shipped
+    from drawzoo.store.published import cached, shipped
 
     config = model_config(entry.qualified)
-    published = pinned(entry)
     weights = published.files["model.safetensors"] if published else None
     figures = read_figures(published.figures) if published else []
     bound = find(figures, "bound", config.dataset)
     source = None
     if published:
-        if cached(entry.name):
+        if cached(entry.qualified):
             source = "cache"
-        elif shipped(entry.name):
+        elif shipped(entry.qualified):
             source = "shipped"
         elif published.commit:
             source = "hub"

@@ -13,7 +13,9 @@ import click
 @click.command
 @click.argument("model", required=False, metavar="MODEL|DIR")
 @click.option("--repo", metavar="USER/NAME", help="The repository; it is made if need be.")
-@click.option("--all", "everything", is_flag=True, help="All models that ship.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All models of the package whose checkout this is."
+)
 @click.option("--namespace", metavar="USER", help="Whose repositories, with --all.")
 @click.option("--private", is_flag=True, help="Make new repositories private.")
 @click.option("--create-pr", is_flag=True, help="Ask for the change instead of making it.")
@@ -23,7 +25,7 @@ import click
     "--manifest",
     "manifest_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The manifest with the figures. [the one of drawzoo]",
+    help="The manifest with the figures. [of the package that registers the model]",
 )
 def command(
     model: str | None,
@@ -47,21 +49,22 @@ def command(
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import progress
     from drawzoo.disk.atomic import write_atomic
-    from drawzoo.schema.manifest import CARD, MANIFEST, pins, read_manifest, write_manifest
-    from drawzoo.store.sources import parse_repository, shipped
+    from drawzoo.schema.manifest import CARD, pins, write_manifest
+    from drawzoo.store.sources import parse_repository
 
     single, many = model is not None and repo is not None, everything and namespace is not None
     if single == many or (model or repo) and (everything or namespace):
         raise click.UsageError("say MODEL --repo user/name, or --all --namespace user")
     if create_pr and pin_it:
         raise click.UsageError("--pin needs a commit that is there; use it after the merge")
-    path = manifest_path or MANIFEST
     if model and repo:
         targets = {model: repo}
     else:
-        targets = {name: f"{namespace}/{name}" for name in read_manifest(path) if shipped(name)}
+        targets = {name: f"{namespace}/{name.rpartition(':')[2]}" for name in _here()}
     # All are checked before the first is published.
-    candidates = [(candidate(name, path), parse_repository(to)) for name, to in targets.items()]
+    candidates = [
+        (candidate(name, manifest_path), parse_repository(to)) for name, to in targets.items()
+    ]
     for found, repository in progress(candidates, "publish"):
         if dry_run:
             entry = msgspec.structs.replace(found.entry, repository=repository, commit=None)
@@ -76,8 +79,26 @@ def command(
             click.echo(f"{found.name}: {state}, {url}", err=True)
             if pin_it:
                 write_atomic(found.folder / CARD, card)
-                write_manifest(path, found.name, entry)
+                write_manifest(found.manifest, found.name, entry)
         print_json({found.name: msgspec.to_builtins(entry)})
+
+
+def _here() -> list[str]:
+    """The names of the models whose package's checkout this is, and which it ships."""
+    from drawzoo.cards.make import shelf_here
+    from drawzoo.errors import OutputError
+    from drawzoo.registry.loader import registry
+    from drawzoo.store.published import manifest, name_of, shipped
+
+    known, found = manifest(), []
+    for entry in registry().entries("model"):
+        name = name_of(entry)
+        with contextlib.suppress(OutputError):
+            if name in known and shelf_here(entry, name) and shipped(name):
+                found.append(name)
+    if not found:
+        raise OutputError("no package whose checkout is here ships models; say MODEL --repo")
+    return found
 
 
 @contextlib.contextmanager

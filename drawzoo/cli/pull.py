@@ -17,7 +17,7 @@ from drawzoo.cli.options import cache_option, json_option
     type=click.Choice(["auto", "hub", "shipped"]),
     default="auto",
     show_default=True,
-    help="Where from. auto: the Hub, or the copy that ships with drawzoo where it has none.",
+    help="Where from. auto: the Hub, or the copy that ships where it has none.",
 )
 @click.option(
     "--to",
@@ -44,13 +44,12 @@ def command(
     """
     from drawzoo.cli.printing import print_json
     from drawzoo.cli.progress import download_progress
-    from drawzoo.registry.build import list_models
-    from drawzoo.schema.manifest import manifest
+    from drawzoo.store.published import manifest
     from drawzoo.store.sources import HUB, LOCAL, copy_to, preview, pull
 
     if everything == bool(models):
         raise click.UsageError("name the models to pull (see: drawzoo list), or say --all")
-    names = [name for name in list_models() if name in manifest()] if everything else models
+    names = list(manifest()) if everything else models
     for name in names:
         unpublished = name.startswith((HUB, LOCAL))
         if unpublished and source != "auto":
@@ -80,7 +79,7 @@ def command(
             "cache": "already in the cache",
             "hub": f"from the Hub, commit {commit}",
             "local-dir": "a folder",
-            "shipped": "from the copy that ships with drawzoo",
+            "shipped": "from the copy that ships",
         }
         # Why what was to come from the Hub is the one that ships was said already.
         if came_from != "shipped" or source == "shipped":

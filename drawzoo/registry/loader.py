@@ -141,6 +141,10 @@ def unmarked(plugin: Any) -> dict[str, str]:
     return found
 
 
+_loading: list[bool] = []
+"""Not empty while plugins are being loaded."""
+
+
 @functools.cache
 def installed() -> Plugins:
     """The installed plugins that the environment allows.
@@ -148,7 +152,23 @@ def installed() -> Plugins:
     `DRAWZOO_LOAD_PLUGINS` lists the plugins to load (empty: none), `DRAWZOO_DISABLE_PLUGINS` the
     plugins to leave out, by distribution or entry point, separated by commas;
     `DRAWZOO_STRICT_PLUGINS=1` makes a failing plugin or a clash an error.
+
+    Raises:
+        PluginError: If a plugin asks for others while it is loaded, or fails in strict mode.
     """
+    if _loading:
+        raise PluginError(
+            "asks for what others register, while plugins are being loaded; register "
+            '"package.module:attribute", which is imported when it is needed'
+        )
+    _loading.append(True)
+    try:
+        return _load_all()
+    finally:
+        _loading.clear()
+
+
+def _load_all() -> Plugins:
     strict = os.environ.get("DRAWZOO_STRICT_PLUGINS", "") not in ("", "0")
     plugins = Plugins(strict=strict)
     points = sorted(

@@ -14,7 +14,7 @@ from drawzoo.errors import PluginError, UnknownNameError, nearest
 from drawzoo.schema.base import NAME, Config
 from drawzoo.schema.model import COMPONENTS
 
-__all__ = ["KINDS", "LOCAL", "Entry", "Registrar", "Registry", "canonical"]
+__all__ = ["KINDS", "LOCAL", "OWN", "Entry", "Registrar", "Registry", "canonical"]
 
 KINDS = (*COMPONENTS, "model", "dataset", "protocol", "optimizer")
 """The kinds of things that can be registered; the hook of a kind is `register_<kind>s`."""
@@ -41,6 +41,8 @@ class Entry(NamedTuple):
     """The name of the entry point that gave the thing."""
     config: str | None = None
     """Where to import a component's `Config` from without torch, if the plugin says so."""
+    weights: str | None = None
+    """The package with the pins and copies of a model's published weights, if there are any."""
 
     @property
     def qualified(self) -> str:
@@ -92,7 +94,13 @@ class Registrar:
         self.entries: list[Entry] = []
 
     def __call__(
-        self, name: str, target: Any, *, summary: str = "", config: str | None = None
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str = "",
+        config: str | None = None,
+        weights: str | None = None,
     ) -> None:
         """Registers `target` under `name`.
 
@@ -103,9 +111,11 @@ class Registrar:
             summary: One line for lists.
             config: For a component, "package.module:attribute" of its `Config`, in a module that
                 does not import torch: a stranger's wrong settings are then refused at once.
+            weights: For a model with published weights, the package that has the distribution's
+                `manifest.json`, and in `model_cards/` the models that ship.
 
         Raises:
-            ValueError: If the name, the target or the config cannot be used.
+            ValueError: If the name, the target, the config or the package cannot be used.
         """
         if not re.fullmatch(NAME, name):
             raise ValueError(f"{self._kind} name {name!r}: use lower case, digits, - and _")
@@ -114,10 +124,14 @@ class Registrar:
                 raise ValueError(
                     f"{self._kind} {name!r}: {place!r} is not 'package.module:attribute'"
                 )
+        if weights is not None and not all(map(str.isidentifier, weights.split("."))):
+            raise ValueError(f"{self._kind} {name!r}: {weights!r} is no package's name")
         if name in (entry.name for entry in self.entries):
             raise ValueError(f"{self._kind} {name!r} is registered twice")
         self.entries.append(
-            Entry(self._kind, name, target, summary, self._distribution, self._plugin, config)
+            Entry(
+                self._kind, name, target, summary, self._distribution, self._plugin, config, weights
+            )
         )
 
 

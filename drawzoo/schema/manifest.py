@@ -1,11 +1,10 @@
-"""The published weights that this version knows: their places, and the hash of every file.
+"""A manifest: the published weights that a distribution knows, and the hash of every file.
 
-`manifest.json` is data of the package. Free of torch.
+Free of torch.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
@@ -24,7 +23,6 @@ __all__ = [
     "DRAWING",
     "FILES",
     "HALF",
-    "MANIFEST",
     "PICTURES",
     "REQUIRED",
     "SAMPLES",
@@ -33,7 +31,6 @@ __all__ = [
     "WEIGHTS",
     "Pin",
     "Published",
-    "manifest",
     "mismatch",
     "pin",
     "pins",
@@ -47,8 +44,6 @@ WEIGHTS = "model.safetensors"
 HALF = {"format": "half"}
 """The metadata of a file whose floats are stored in 16 bits; models always compute in 32 bits."""
 CARD = "README.md"
-MANIFEST = Path(__file__).parent.with_name("manifest.json")
-"""The manifest of this version."""
 
 TRAINING = "training.json"
 SAMPLES = "samples.png"
@@ -88,12 +83,6 @@ class Published(Config, frozen=True):
 
 class _Manifest(Config, frozen=True):
     models: dict[str, Published]
-
-
-@functools.cache
-def manifest() -> dict[str, Published]:
-    """Model name → its published weights."""
-    return read_manifest(MANIFEST)
 
 
 def read_manifest(path: Path) -> dict[str, Published]:

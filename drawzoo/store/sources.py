@@ -20,10 +20,10 @@ from drawzoo.disk.atomic import make_folder, write_atomic
 from drawzoo.disk.paths import expanded, hub_cache
 from drawzoo.errors import HubError, UnknownNameError, WeightsError
 from drawzoo.registry.loader import registry
-from drawzoo.registry.registry import Entry, canonical
-from drawzoo.schema.manifest import FILES, USED, Published, manifest, mismatch, verify
+from drawzoo.schema.manifest import FILES, USED, Published, mismatch, verify
 from drawzoo.store.client import COMMIT, Report, Session
 from drawzoo.store.fetching import HUB, fetch_pinned, fetch_stranger, remember, resolve, snapshot
+from drawzoo.store.published import cached, manifest, name_of, pinned, shipped
 from drawzoo.store.validate import check_stranger
 
 __all__ = [
@@ -51,10 +51,6 @@ LOCAL = "local-dir:"
 """How the name of a model in a folder begins."""
 
 Source = Literal["local-dir", "cache", "hub", "shipped"]
-
-# In a wheel the cards lie inside the package, in a checkout beside it.
-_PACKAGE = Path(__file__).parent.parent
-_CARDS = (_PACKAGE / "model_cards", _PACKAGE.parent / "model_cards")
 
 _URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)(?:/(?:tree|blob|resolve)/([^/]+).*)?/?", re.A)
 _ADDRESS = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.A)
@@ -172,7 +168,7 @@ def pull(
         raise _not_shipped(name) if source == "shipped" else reason
     verify(own, published)
     if source != "shipped":
-        log.warning(f"{reason}; the copy that ships with drawzoo is good")
+        log.warning(f"{reason}; the copy that ships is good")
     return Located(own, "shipped")
 
 
@@ -238,8 +234,12 @@ def copy_to(folder: Path, target: Path, name: str) -> Path:
         WeightsError: If the model changed meanwhile and is not the published one any more.
     """
     unpublished = name.startswith((LOCAL, HUB))
-    short = folder.resolve().name if name.startswith(LOCAL) else name.rpartition(":")[2]
-    own = target / short.rpartition("/")[2].partition("@")[0]
+    if unpublished:
+        short = folder.resolve().name if name.startswith(LOCAL) else name.rpartition("/")[2]
+    else:
+        # Models of several distributions may have the same name.
+        short = published_model(name)[0].replace(":", "-")
+    own = target / short.partition("@")[0]
     make_folder(own)
     for file in USED if unpublished else published_model(name)[1].files:
         write_atomic(own / file, (folder / file).read_bytes())
@@ -275,26 +275,13 @@ def parse_repository(name: str) -> str:
     return parse_address(f"{HUB}{name}").repository
 
 
-def cached(name: str, cache: Path | None = None) -> Path | None:
-    """The cache's folder of a published model, unverified; None if there is no such folder."""
-    published = manifest().get(name)
-    if published is None or published.commit is None:
-        return None
-    folder = snapshot(published.repository, published.commit, cache or hub_cache())
-    return folder if folder.is_dir() else None
-
-
-def shipped(name: str) -> Path | None:
-    """The folder of the copy that ships with the package; None if no copy ships."""
-    return next((place / name for place in _CARDS if (place / name).is_dir()), None)
-
-
 def published_model(name: str) -> tuple[str, Published]:
-    """A registered model's short name, and its published weights.
+    """A registered model's shortest name, and its published weights.
 
     Raises:
         UnknownNameError: If there is no such model.
         WeightsError: If the model has no published weights.
+        ConfigError: If its distribution's manifest is not valid.
     """
     if "/" in name or "\\" in name or name.startswith("."):
         raise UnknownNameError(f"{name!r} is no model's name; {_meant(name)}")
@@ -305,7 +292,7 @@ def published_model(name: str) -> tuple[str, Published]:
             f"{name} has no published weights; train it (drawzoo train {name} --out DIR) and use "
             f"it as {LOCAL}DIR"
         )
-    return entry.name, published
+    return name_of(entry), published
 
 
 def _meant(name: str) -> str:
@@ -317,14 +304,6 @@ def _meant(name: str) -> str:
     if _ADDRESS.fullmatch(name) and not Path(name).is_dir():
         return f"for a folder say {LOCAL}{name}, for a model on the Hub {HUB}{name}"
     return f"for a folder say {LOCAL}{name}"
-
-
-def pinned(entry: Entry) -> Published | None:
-    """The published weights of a registered model; None without published weights.
-
-    The manifest is drawzoo's own: another distribution's model of the same name is another model.
-    """
-    return manifest().get(entry.name) if canonical(entry.distribution) == "drawzoo" else None
 
 
 def _good(short: str, published: Published, cache: Path) -> Path | None:

@@ -179,8 +179,7 @@ def check_stranger(folder: Path) -> None:
         PluginError: If a component's plugin is not installed.
         WeightsError: If there is no configuration, or the weights are damaged or too short.
     """
-    from drawzoo.schema.manifest import manifest
-    from drawzoo.store.sources import shipped
+    from drawzoo.store.published import manifest, shipped
 
     config = read_config(folder)
     settings = tuple(_settings(folder / CONFIG, kind, part) for kind, part in _parts(config))

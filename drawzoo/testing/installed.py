@@ -163,6 +163,7 @@ def _problem(entry: Entry) -> str | None:
         from drawzoo.registry.build import build, model_config
 
         build(model_config(entry.qualified))
+        _check_published(entry)
         return None
     target = entry.load()
     if entry.kind in COMPONENTS:
@@ -174,6 +175,16 @@ def _problem(entry: Entry) -> str | None:
         if not splits or not all(isinstance(split, str) for split in splits):
             return f"has the splits {splits!r}; name them, as in ('train', 'test')"
     return None
+
+
+def _check_published(entry: Entry) -> None:
+    """The manifest that has a model's pins can be read, and the copy that ships is as pinned."""
+    from drawzoo.schema.manifest import verify
+    from drawzoo.store.published import pinned, shipped
+
+    published, folder = pinned(entry), shipped(entry.qualified)
+    if published and folder:
+        verify(folder, published)
 
 
 def _component_problem(entry: Entry, target: Any) -> str | None:

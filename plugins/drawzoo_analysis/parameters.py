@@ -15,9 +15,10 @@ from drawzoo.commands import (
     LOCAL,
     BoundFigure,
     find,
-    manifest,
     nearest,
+    pinned,
     read_figures,
+    registry,
     to_dict,
 )
 
@@ -116,7 +117,7 @@ def _varied(values: Sequence[Any]) -> bool:
 def _published_bound(name: str, dataset: str) -> BoundFigure:
     # A folder may be called like a published model, and hold another.
     elsewhere = name.startswith((LOCAL, HUB))
-    published = None if elsewhere else manifest().get(name.rpartition(":")[2])
+    published = None if elsewhere else pinned(registry().find("model", name))
     figures = read_figures(published.figures) if published else []
     figure: BoundFigure | None = find(figures, "bound", dataset)
     if figure:

@@ -46,4 +46,4 @@ def register_models(register: Registrar) -> None:
         ("draw-folder", "DRAW_FOLDER", "DRAW with attention, of your own images (train draw)"),
         ("draw-cifar10", "DRAW_CIFAR10", "DRAW at the paper's sizes, of photographs"),
     ):
-        register(name, f"{at}:{attribute}", summary=summary)
+        register(name, f"{at}:{attribute}", summary=summary, weights="drawzoo")

@@ -37,14 +37,17 @@ def register_models(register: Registrar) -> None:
         "model1-mnist",
         f"{at}:MODEL1_MNIST",
         summary="Model I: the encoder reads glimpses and CNN features of the image",
+        weights="drawzoo",
     )
     register(
         "model1-fashion-mnist",
         f"{at}:MODEL1_FASHION_MNIST",
         summary="Model I, of pieces of clothing",
+        weights="drawzoo",
     )
     register(
         "model3-mnist",
         f"{at}:MODEL3_MNIST",
         summary="Model III: the encoder is fed only CNN features of the image",
+        weights="drawzoo",
     )

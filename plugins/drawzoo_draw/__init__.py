@@ -82,19 +82,27 @@ def register_likelihoods(register: Registrar) -> None:
 
 @hookimpl
 def register_models(register: Registrar) -> None:
-    register("draw-mnist", "drawzoo_draw.models:DRAW_MNIST", summary="DRAW with attention")
+    register(
+        "draw-mnist",
+        "drawzoo_draw.models:DRAW_MNIST",
+        summary="DRAW with attention",
+        weights="drawzoo",
+    )
     register(
         "draw-fashion-mnist",
         "drawzoo_draw.models:DRAW_FASHION_MNIST",
         summary="DRAW with attention, of pieces of clothing",
+        weights="drawzoo",
     )
     register(
         "draw-multi-mnist",
         "drawzoo_draw.models:DRAW_MULTI_MNIST",
         summary="DRAW with attention, of two digits on a canvas of 60 × 60",
+        weights="drawzoo",
     )
     register(
         "draw-binarized-mnist",
         "drawzoo_draw.models:DRAW_BINARIZED_MNIST",
         summary="DRAW as in the paper's Table 2, with half its steps",
+        weights="drawzoo",
     )

@@ -17,6 +17,7 @@ from drawzoo.commands import (
     locate,
     make_folder,
     manifest,
+    shipped,
     to_dict,
     write_atomic,
 )
@@ -37,7 +38,7 @@ def default_models() -> list[str]:
     """The models that ship, draw 28 × 28 images and are small."""
     found = []
     for name, published in manifest().items():
-        if published.files[WEIGHTS].bytes > SMALL:
+        if published.files[WEIGHTS].bytes > SMALL or shipped(name) is None:
             continue
         if _config(locate(name).folder).image == (1, 28, 28):
             found.append(name)

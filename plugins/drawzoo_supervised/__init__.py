@@ -26,4 +26,5 @@ def register_models(register: Registrar) -> None:
         "model2-mnist",
         "drawzoo_supervised.models:MODEL2_MNIST",
         summary="Model II: a digit classifier, trained with labels, feeds the encoder",
+        weights="drawzoo",
     )
