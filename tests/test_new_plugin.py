@@ -1,15 +1,13 @@
 """`drawzoo new-plugin`: what it makes works as it is, of every kind and under any name."""
 
 import importlib
-import os
-import subprocess
 import sys
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from environments import Environment
 
 from drawzoo.cli.new_plugin import KINDS, LICENCES, command
 from drawzoo.errors import ConfigError, OutputError
@@ -68,20 +66,10 @@ def test_every_kind_gives_what_it_says_and_passes_its_test(tmp_path, imported, k
 @pytest.mark.timeout(900)
 def test_every_kind_is_installed_tested_used_and_removed(tmp_path):
     """In an environment beside drawzoo, whose packages it sees and does not change."""
-    site = tmp_path / "site"
-    venv.create(site, system_site_packages=True, with_pip=False)
-    python = site / ("Scripts" if os.name == "nt" else "bin") / "python"
-    # The packages of the environment that runs the tests, which may be no system's.
-    seen = next(path for path in map(Path, sys.path) if path.name == "site-packages")
-    (inside,) = site.rglob("site-packages")
-    (inside / "outer.pth").write_text(f"import site; site.addsitedir({str(seen)!r})\n")
+    environment = Environment(tmp_path / "site")
 
     def call(*arguments):
-        done = subprocess.run(
-            [python, "-m", *map(str, arguments)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return environment.run("python", "-m", *arguments)
 
     small = ("--set", "dataset=synthetic", "--set", "batch_size=32", "--max-steps", "3")
     for kind in KINDS:

@@ -1,10 +1,14 @@
 """Models of plugins are first class: a distribution's own pins and copies, by every command."""
 
 import json
+import re
 import shutil
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
+from environments import Environment
 from loopback import TOKEN
 
 import drawzoo
@@ -230,6 +234,72 @@ def test_no_card_without_a_place(fails, trained, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "run")
     assert "--cards DIR" in fails("card", run, "--data", data)[1]
     assert not (package / "manifest.json").exists() and not (package / "model_cards").exists()
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", textwrap.dedent(text), re.S)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shipped", [True, False], ids=["shipped", "hub"])
+def test_a_stranger_follows_the_card(tmp_path, loopback, shipped):
+    """A new plugin by the page on publishing, and its card word for word, each in its own place."""
+    page = (Path(__file__).parent.parent / "docs" / "publishing.md").read_text()
+    page = page.partition("## The models of your plugin")[2].partition("## ")[0]
+    name, author = "gru-synthetic", Environment(tmp_path / "author")
+    author.run("drawzoo", "new-plugin", "gru", "--license", "Apache-2.0", cwd=tmp_path)
+    checkout = tmp_path / "drawzoo-gru"
+    plugin, project = checkout / "drawzoo_gru.py", checkout / "pyproject.toml"
+    weights = re.search(r', weights="\w+"', page)[0]
+    code = plugin.read_text().replace("mnist", "synthetic").replace('config={"units": 128}', "")
+    plugin.write_text(code.replace('"DRAW with a GRU encoder"', f'"a GRU"{weights}'))
+    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    before = project.read_text().partition("[tool.setuptools]")[0]
+    project.write_text(before + textwrap.dedent(toml))
+    (checkout / "drawzoo_gru_models").mkdir()
+
+    pip = ("--no-index", "--no-build-isolation", "--no-deps")
+    author.run("pip", "install", "-q", *pip, "-e", ".", cwd=checkout)
+    small = ("--set", "batch_size=32", "--set", "steps=2", "--max-steps", 5)
+    author.run("drawzoo", "train", name, *small, "--out", "runs/gru", cwd=checkout)
+    author.run("drawzoo", "card", "runs/gru", cwd=checkout)
+    settings = {
+        "HF_TOKEN": TOKEN,
+        "HF_ENDPOINT": loopback.endpoint,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(tmp_path / "wheels"),
+    }
+    publish = ("publish", name, "--repo", f"user/{name}", "--pin")
+    author.run("drawzoo", *publish, cwd=checkout, env=settings)
+    package = checkout / "drawzoo_gru_models"
+    card = (package / "model_cards" / name / CARD).read_text()
+    if not shipped:
+        shutil.rmtree(package / "model_cards")
+    author.run("pip", "wheel", "-q", *pip, "-w", tmp_path / "wheels", ".", cwd=checkout)
+
+    user, there = Environment(tmp_path / "user"), tmp_path / "there"
+    there.mkdir()
+    settings |= {"HF_TOKEN": "", "HF_HOME": str(there / "hf")}
+    (install, *_), (python,) = blocks(card, "sh"), blocks(card, "python")
+    assert "drawzoo-gru==0.1.0" in install and "license: apache-2.0" in card
+    script = tmp_path / "card.sh"
+    script.write_text(f"set -e\n{install}")
+    user.run(
+        "python",
+        "-c",
+        f"import subprocess; subprocess.run(['sh', {str(script)!r}], check=True)",
+        cwd=there,
+        env=settings,
+    )
+    assert (there / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert (there / "drawing.gif").read_bytes().startswith(b"GIF")
+    user.run("python", "-c", f"{python}\nassert images.isfinite().all()", cwd=there, env=settings)
+    # Once a copy ships, the Hub is not asked.
+    assert (there / "hf").exists() is not shipped
+    listed = json.loads(user.run("drawzoo", "list", "--json", cwd=there, env=settings))
+    (row,) = (one for one in listed if one["name"] == name)
+    assert row["source"] == ("shipped" if shipped else "cache")
 
 
 def test_all_that_drawzoo_s_manifest_has_is_registered():

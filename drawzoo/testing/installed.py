@@ -21,7 +21,7 @@ from drawzoo.registry.registry import Entry, canonical
 from drawzoo.schema.base import Config
 from drawzoo.schema.model import COMPONENTS
 
-__all__ = ["Finding", "check_plugins"]
+__all__ = ["Finding", "check_plugins", "named"]
 
 SLOW_S = 2.0
 """An import that takes longer is a fault; a line says so earlier, as machines may be busy."""
@@ -66,16 +66,7 @@ def check_plugins(name: str | None = None) -> Iterator[Finding]:
     Raises:
         UnknownNameError: If no plugin has that name.
     """
-    plugins = installed().plugins
-    if name is not None:
-        known = {canonical(word): word for p in plugins for word in (p.name, p.distribution)}
-        if canonical(name) not in known:
-            raise UnknownNameError(
-                f"there is no plugin {name!r}{nearest(name, known.values())} (see: drawzoo plugins)"
-            )
-        wanted = canonical(name)
-        plugins = [p for p in plugins if wanted in map(canonical, (p.name, p.distribution))]
-    for plugin in plugins:
+    for plugin in installed().plugins if name is None else named(name):
         if plugin.error:
             yield Finding(plugin.name, "import", plugin.error, 0.0)
             continue
@@ -86,6 +77,21 @@ def check_plugins(name: str | None = None) -> Iterator[Finding]:
                 for entry in installed().registry.entries(kind):
                     if (entry.distribution, entry.plugin) == (plugin.distribution, plugin.name):
                         yield _resolved(entry)
+
+
+def named(name: str) -> list[Plugin]:
+    """The plugins of an entry point or a distribution.
+
+    Raises:
+        UnknownNameError: If no plugin has that name.
+    """
+    plugins, wanted = installed().plugins, canonical(name)
+    known = {canonical(word): word for p in plugins for word in (p.name, p.distribution)}
+    if wanted not in known:
+        raise UnknownNameError(
+            f"there is no plugin {name!r}{nearest(name, known.values())} (see: drawzoo plugins)"
+        )
+    return [p for p in plugins if wanted in map(canonical, (p.name, p.distribution))]
 
 
 def _imported(plugin: Plugin) -> Finding:
