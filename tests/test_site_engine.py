@@ -1,5 +1,6 @@
 """The page's engine agrees with Python, and refuses what is no model, in one line."""
 
+import io
 import json
 import shutil
 import struct
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from drawzoo_analysis import interpolation
+from PIL import Image
 from safetensors.torch import load_file, save, save_file
 
 import drawzoo
@@ -29,6 +31,7 @@ ENGINE = files("drawzoo_site") / "static" / "engine"
 DRIVER = Path(__file__).with_name("site_golden.mjs")
 ATOL = 1e-4
 SHIPPED = [name for name in manifest() if read_config(shipped(name)).image == (1, 28, 28)]
+LONGEST = max(map(shipped, SHIPPED), key=lambda folder: read_config(folder).steps)
 SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 5}
 
 
@@ -186,6 +189,41 @@ def test_between_codes_as_the_analysis_goes(share, scale):
     torch.testing.assert_close(
         torch.tensor(engine(request)[0]["value"]).double(), expected.double(), rtol=1e-6, atol=1e-6
     )
+
+
+@pytest.mark.slow
+def test_encoding_takes_less_than_its_products_one_after_another():
+    ((encoding, products),) = (answer["value"] for answer in engine({"do": "speed", **of(LONGEST)}))
+    assert encoding < products
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+def test_animations_are_what_a_decoder_reads(coloured):
+    # Noise makes long tables of codes, which are cleared again and again.
+    width, height, generator = 61, 83, torch.Generator().manual_seed(0)
+    levels = torch.randint(256, (2, height, width, 4), generator=generator)
+    if not coloured:
+        levels[..., 1:3] = levels[..., :1]
+    request = {
+        "width": width,
+        "height": height,
+        "lines": [[251, 146, 60], [56, 189, 248]],
+        "colours": levels[0, :, :, :3].flatten(0, 1).tolist() if coloured else [],
+        "frames": levels.flatten(1).tolist(),
+    }
+    answer = engine({"do": "gif", **request})[0]["value"]
+    palette = torch.tensor(answer["palette"])
+    assert palette.shape == (256, 3)
+    with Image.open(io.BytesIO(bytes(answer["bytes"]))) as gif:
+        assert (gif.n_frames, gif.size) == (2, (width, height))
+        for index, frame in enumerate(levels):
+            gif.seek(index)
+            data = bytearray(gif.convert("RGB").tobytes())
+            found = torch.frombuffer(data, dtype=torch.uint8).view(-1, 3).float()
+            wanted = frame[..., :3].flatten(0, 1).float()
+            nearest = torch.cdist(wanted, palette.float()).amin(dim=1)
+            torch.testing.assert_close((found - wanted).norm(dim=1), nearest)
+    assert nearest.mean() < (25 if coloured else 1)
 
 
 class TestHostile:

@@ -1,8 +1,9 @@
 /** The page: what is chosen, what is drawn, and how it is shown. Text of models is never markup. */
 import * as address from "./address.js";
+import { film } from "./film.js";
 import { Pad } from "./pad.js";
 import { Panel, lent, line, mixed, model } from "./panel.js";
-import { gif, paint } from "./pictures.js";
+import { paint, shape } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
 /** Milliseconds of a step, and of a drawing at most. */
@@ -49,7 +50,7 @@ function numbers(t) {
   set("eq-error", ({ error }) => (error.reduce((sum, value) => sum + Math.abs(value), 0) / error.length).toFixed(4));
   set("eq-read", ({ read }) => describe(read));
   set("eq-kl", ({ kl }) => kl.toFixed(2));
-  set("eq-bound", ({ bound, reconstruction }) => `${reconstruction.toFixed(2)} + ${(bound - reconstruction).toFixed(2)} = ${bound.toFixed(2)} nats`);
+  set("eq-bound", ({ bound, reconstruction }) => (bound === undefined ? "no bound" : `${reconstruction.toFixed(2)} + ${(bound - reconstruction).toFixed(2)} = ${bound.toFixed(2)} nats`));
 }
 
 function tick(now) {
@@ -91,10 +92,16 @@ function said() {
   $("said").textContent = state.mode === "own" && !state.x ? "Draw a digit, or take an example." : parts.join("; ");
 }
 
+const here = () => address.text(state, playing || position >= length() ? null : Math.floor(position));
+
+let kept = 0;
+/** Keeps the state in the address; soon, as browsers refuse more than a few changes a second. */
 function remember() {
-  const t = playing || position >= length() ? null : Math.floor(position);
-  history.replaceState(null, "", address.text(state, t));
   $("code").textContent = python();
+  kept ||= setTimeout(() => {
+    kept = 0;
+    history.replaceState(null, "", here());
+  }, 400);
 }
 
 function python() {
@@ -103,15 +110,17 @@ function python() {
   const prior = (first) => `model.prior(1, generator=drawzoo.Counter(${by}, first=${first}))`;
   const [t = 0] = state.anew ?? [];
   return [name, other].filter(Boolean).map((one) => {
+    const drawer = panels.find((panel) => panel.name === one), pick = drawer?.model?.image[0] === 1 ? ", 0" : "";
     const load = entries.find((entry) => entry.name === one).load;
     if (mixed(state)) return "# What lies between two drawings has no command.";
     if (mode === "own") {
+      if (drawer?.model?.likelihood.isBound === false) return `# drawzoo reconstruct takes no ${one}: its likelihood has no bound.`;
       return `# with the image that "Save image" gives\ndrawzoo reconstruct ${load} digit.png --transform none --rng counter --seed ${seed}`;
     }
-    const isAnew = t && t <= (panels.find((panel) => panel.name === one)?.steps?.length ?? 0);
+    const isAnew = t && t <= (drawer?.steps?.length ?? 0);
     return `import drawzoo\nmodel = drawzoo.load("${load}")\n${isAnew
-      ? `z = ${prior(index)}\nz[${t - 1}] = ${prior(lent(state))}[${t - 1}]\nimage = model.decode(z).images[-1, 0, 0]`
-      : `image = model.sample(${index + 1}, generator=drawzoo.Counter(${by}))[${index}, 0]`}`;
+      ? `z = ${prior(index)}\nz[${t - 1}] = ${prior(lent(state))}[${t - 1}]\nimage = model.decode(z).images[-1, 0${pick}]`
+      : `image = model.sample(${index + 1}, generator=drawzoo.Counter(${by}))[${index}${pick}]`}`;
   }).join("\n\n");
 }
 
@@ -162,6 +171,7 @@ async function sixteen() {
   for (let index = 0; index < 16 && state === asked; index++) {
     const { seed, temperature } = state;
     try {
+      shape(cells[index].firstChild, drawer.image, 84);
       paint(cells[index].firstChild, drawer.sample({ seed, index, temperature }).at(-1).image, drawer.image);
     } catch {
       return;
@@ -179,38 +189,27 @@ function save(bytes, type, name) {
 }
 
 async function saveImage() {
-  const drawer = lead()?.model;
-  if (!drawer || !state.x) return;
-  const canvas = document.createElement("canvas");
-  [, canvas.height, canvas.width] = drawer.image;
-  paint(canvas, state.x, drawer.image);
+  const panel = lead();
+  if (!panel || !state.x) return;
+  const canvas = document.createElement("canvas"), { image } = panel.model;
+  [, canvas.height, canvas.width] = image;
+  paint(canvas, panel.fitted(state.x), image);
   canvas.toBlob((blob) => save(blob, "image/png", "digit.png"));
 }
 
-function saveGif() {
-  const shown = panels.filter((panel) => panel.steps);
+async function saveGif() {
+  const shown = panels.filter((panel) => panel.steps), button = $("gif"), label = button.textContent, asked = state;
   if (!shown.length) return;
-  const scale = 6, sizes = shown.map(({ model }) => model.image);
-  const width = sizes.reduce((sum, [, , side]) => sum + side * scale, 0), height = Math.max(...sizes.map(([, side]) => side)) * scale;
-  const frames = Array.from({ length: length() }, (_, t) => {
-    const pixels = new Float32Array(width * height);
-    let left = 0;
-    for (const { steps, model } of shown) {
-      const { image } = steps[Math.min(t, steps.length - 1)], [, rows, columns] = model.image;
-      for (let y = 0; y < rows * scale; y++) {
-        for (let x = 0; x < columns * scale; x++) {
-          pixels[y * width + left + x] = image[Math.floor(y / scale) * columns + Math.floor(x / scale)];
-        }
-      }
-      left += columns * scale;
-    }
-    return pixels;
+  button.disabled = true;
+  const bytes = await film(shown, length(), Math.round(pace() / 10), () => state === asked, (t) => {
+    button.textContent = `${t} of ${length()}`;
   });
-  save(gif(frames, width, height, Math.round(pace() / 10)), "image/gif", "drawing.gif");
+  Object.assign(button, { disabled: false, textContent: label });
+  if (bytes) save(bytes, "image/gif", "drawing.gif");
 }
 
 async function copy(text, button) {
-  const label = button.textContent;
+  const label = button.dataset.label ??= button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
@@ -241,7 +240,7 @@ async function example() {
   try {
     const drawer = await model(state.model), seed = freshSeed();
     pad.clear();
-    await change({ mix: 0, x: drawer.sample({ seed }).at(-1).image.map((value) => (value >= 0.5 ? 1 : 0)) });
+    await change({ mix: 0, x: drawer.likelihood.observed(drawer.sample({ seed }).at(-1).image) });
   } catch (error) {
     panels[0].say(line(error));
   }
@@ -284,10 +283,7 @@ function listen() {
   on("scrub", "input", () => go(Number($("scrub").value)));
   on("equations", "toggle", show);
   on("gif", "click", saveGif);
-  on("link", "click", () => {
-    remember();
-    copy(location.href, $("link"));
-  });
+  on("link", "click", () => copy(new URL(here(), location.href).href, $("link")));
   on("copy-code", "click", () => copy($("code").textContent, $("copy-code")));
   addEventListener("keydown", (event) => {
     if (event.target.closest("input, select, button, summary, a") || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,7 +1,7 @@
 /** The panel of one model: what it draws of the page's state, and what is wrong with it. */
 import { Draw, spherical } from "./engine/draw.js";
 import { ModelError } from "./engine/errors.js";
-import { bars, between, frame, paint } from "./pictures.js";
+import { bars, between, frame, paint, shape } from "./pictures.js";
 
 const models = new Map();
 
@@ -29,7 +29,7 @@ const LENT = 1000;
 export const lent = (state) => LENT * state.anew[1] + state.index;
 
 /** Whether what is drawn lies between two drawings, so that there is no image to compare it with. */
-export const mixed = (state) => state.mode === "own" && state.mix > 0 && state.x && state.y?.length === state.x.length;
+export const mixed = (state) => state.mode === "own" && state.mix > 0 && state.x && state.y;
 
 export const line = (error) => (error instanceof ModelError ? error.message
   : new ModelError(`the model cannot be read (${error.message}); get it again`).message);
@@ -38,7 +38,7 @@ export const line = (error) => (error instanceof ModelError ? error.message
 export class Panel {
   /** Of the model `name`; `current` gives the state of the page. */
   constructor(name, current) {
-    Object.assign(this, { name, current });
+    Object.assign(this, { name, current, encoded: new WeakMap() });
     this.element = document.getElementById("panel").content.firstElementChild.cloneNode(true);
     this.find = (selector) => this.element.querySelector(selector);
     this.find("h2").textContent = name;
@@ -50,17 +50,14 @@ export class Panel {
     try {
       this.model = await model(this.name);
       const state = this.current();
-      const { seed, index, temperature, mode } = state, size = this.model.image.reduce((a, b) => a * b);
+      const { seed, index, temperature, mode } = state;
       if (mode === "sample") {
         const anew = state.anew && { t: state.anew[0], index: lent(state) };
         this.steps = this.model.sample({ seed, index, temperature, anew });
-      } else if (state.x && Math.ceil(state.x.length / 4) !== Math.ceil(size / 4)) {
-        throw new ModelError("the drawing has not the size of the model's images; draw another");
       } else if (state.x) {
-        const encode = (pixels) => this.model.encode(pixels.subarray(0, size), { seed });
-        this.steps = encode(state.x);
+        this.steps = this.encode(state.x, seed);
         if (mixed(state)) {
-          const kept = encode(state.y);
+          const kept = this.encode(state.y, seed);
           this.steps = this.model.decode(this.steps.map(({ z }, t) => spherical(z, kept[t].z, state.mix)));
         }
       }
@@ -68,6 +65,26 @@ export class Panel {
     } catch (error) {
       this.say(line(error));
     }
+  }
+
+  /** An image of the page's as the model takes it: a grey one is the same in each channel. */
+  fitted(pixels) {
+    const [channels, height, width] = this.model.image, size = height * width;
+    // An address holds whole fours of pixels.
+    const isOf = (count) => Math.ceil(pixels.length / 4) === Math.ceil(count / 4);
+    if (isOf(channels * size)) return pixels.subarray(0, channels * size);
+    if (isOf(size)) return Float64Array.from({ length: channels * size }, (_, at) => pixels[at % size]);
+    throw new ModelError(`the drawing has not the shape of this model's images, [${this.model.image}]; draw another`);
+  }
+
+  /** The steps of an image of the page's, computed once: on the way to another, both stay. */
+  encode(pixels, seed) {
+    let kept = this.encoded.get(pixels);
+    if (kept?.seed !== seed) {
+      kept = { seed, steps: this.model.encode(this.fitted(pixels), { seed }) };
+      this.encoded.set(pixels, kept);
+    }
+    return kept.steps;
   }
 
   say(problem) {
@@ -79,12 +96,71 @@ export class Panel {
   /** Black pictures and no figures, where there is nothing to measure. */
   unmeasured(...pictures) {
     for (const picture of pictures) {
-      paint(picture, this.model.initialCanvas.map(() => 0), this.model.image);
+      paint(picture, new Float64Array(this.model.image.reduce((a, b) => a * b)), this.model.image);
       picture.setAttribute("aria-label", "Nothing");
     }
     bars(this.find(".bars"), Array(this.model.steps).fill(0), 0);
     this.find(".bars").setAttribute("aria-label", "No KL");
     this.find(".bound").textContent = "–";
+    this.find(".unit").textContent = "nats, the bound so far";
+  }
+
+  /** The bound after `done` steps, and what it is told in. */
+  measure(done) {
+    const { likelihood, initialCanvas, image } = this.model;
+    if (!likelihood.isBound) return ["–", "no bound: this likelihood is no density of images"];
+    const nats = done ? this.steps[done - 1].bound : likelihood.nats(initialCanvas, this.fitted(this.current().x));
+    const bits = nats / (image.reduce((a, b) => a * b) * Math.LN2);
+    return [nats.toFixed(2), likelihood.bitsPerDimension
+      ? `nats, ${bits.toFixed(4)} bits per dimension, the bound so far` : "nats, the bound so far"];
+  }
+
+  /** Steps that are done, the share of the next one, and the image between. */
+  at(moment) {
+    const { steps, model } = this, at = Math.min(moment, steps.length), done = Math.floor(at), part = at - done;
+    const from = done ? steps[done - 1].image : model.likelihood.mean(model.initialCanvas);
+    const to = part ? steps[done].image : from;
+    return { done, part, image: part ? from.map((value, k) => value + (to[k] - value) * part) : from };
+  }
+
+  /** The windows of the steps that are done, and the one that is on its way. */
+  path(kind, { done, part }) {
+    const { steps } = this, windows = steps.slice(0, done).map((step) => step[kind]).filter(Boolean);
+    const next = part ? steps[done][kind] : null;
+    if (next) windows.push(done ? between(steps[done - 1][kind], next, part) : next);
+    return windows;
+  }
+
+  /** Paints the canvas, or what is seen, at a moment between 0 and T. */
+  paint(kind, picture, moment) {
+    const state = this.current(), { image } = this.model, at = this.at(moment);
+    if (kind === "canvas") {
+      paint(picture, at.image, image);
+      frame(picture, this.path("write", at), image[2], "write");
+    } else if (mixed(state)) {
+      const [x, y] = [this.fitted(state.x), this.fitted(state.y)];
+      paint(picture, x.map((value, k) => value + (y[k] - value) * state.mix), image);
+    } else {
+      paint(picture, this.fitted(state.x), image);
+      frame(picture, this.path("read", at), image[2], "read");
+    }
+  }
+
+  /** The pictures that an animation has. */
+  filmed() {
+    return this.current().mode === "own" ? ["seen", "canvas"] : ["canvas"];
+  }
+
+  /** The images in the pictures. */
+  images() {
+    const { mode, x, y } = this.current(), seen = mode === "own" ? [x, y].filter(Boolean) : [];
+    return [...this.steps.map((step) => step.image), ...seen.map((pixels) => this.fitted(pixels))];
+  }
+
+  /** A step in words, below the name. */
+  told(t) {
+    const done = Math.min(t, this.steps.length), { bound } = this.steps[done - 1];
+    return `step ${done} of ${this.steps.length}${bound === undefined ? "" : `, ${bound.toFixed(1)} nats so far`}`;
   }
 
   /** The picture at a moment between 0 and T. */
@@ -94,41 +170,32 @@ export class Panel {
     this.find(".small").hidden = this.find(".measures").hidden = !own;
     if (!model || this.find(".pictures").hidden) return;
     const [canvas, seen, error] = ["canvas", "seen", "error"].map((name) => this.find(`.${name}`));
-    const empty = model.likelihood.mean(model.initialCanvas), width = model.image[2];
+    shape(canvas, model.image, 420);
+    for (const picture of [seen, error]) shape(picture, model.image, 196);
     if (!steps) {
-      paint(canvas, empty, model.image);
+      paint(canvas, model.likelihood.mean(model.initialCanvas), model.image);
       canvas.setAttribute("aria-label", "An empty canvas: nothing is drawn yet");
       this.unmeasured(seen, error);
       return;
     }
-    const at = Math.min(moment, steps.length), done = Math.floor(at), part = at - done;
-    const from = done ? steps[done - 1].image : empty, to = part ? steps[done].image : from;
-    paint(canvas, from.map((value, k) => value + (to[k] - value) * part), model.image);
-    const path = (kind) => {
-      const windows = steps.slice(0, done).map((step) => step[kind]).filter(Boolean);
-      const next = part ? steps[done][kind] : null;
-      if (next) windows.push(done ? between(steps[done - 1][kind], next, part) : next);
-      return windows;
-    };
-    frame(canvas, path("write"), width, "write");
-    const label = `${this.name}, step ${done} of ${steps.length}`;
+    const { done, image } = this.at(moment), label = `${this.name}, step ${done} of ${steps.length}`;
+    this.paint("canvas", canvas, moment);
     canvas.setAttribute("aria-label", `The canvas of ${label}`);
     if (!own) return;
+    this.paint("seen", seen, moment);
     if (mixed(state)) {
-      paint(seen, state.x.map((value, k) => value + (state.y[k] - value) * state.mix), model.image);
       seen.setAttribute("aria-label", "The two drawings over each other");
       this.unmeasured(error);
       return;
     }
-    paint(seen, state.x, model.image);
-    frame(seen, path("read"), width, "read");
     seen.setAttribute("aria-label", `What ${label} sees, with the window it reads through`);
-    const missing = from.map((value, k) => state.x[k] - value);
+    const x = this.fitted(state.x), missing = image.map((value, k) => x[k] - value);
     paint(error, missing, model.image, true);
-    error.setAttribute("aria-label", `The error image of ${label}: what is missing light, what is too much orange`);
+    error.setAttribute("aria-label", `The error image of ${label}: ${model.image[0] === 3
+      ? "grey where nothing is missing" : "what is missing light, what is too much orange"}`);
     const kls = steps.map((step) => step.kl);
     bars(this.find(".bars"), kls, done);
     this.find(".bars").setAttribute("aria-label", `KL of each step in nats: ${kls.map((kl) => kl.toFixed(1)).join(", ")}`);
-    this.find(".bound").textContent = (done ? steps[done - 1].bound : model.likelihood.nats(model.initialCanvas, state.x)).toFixed(2);
+    [this.find(".bound").textContent, this.find(".unit").textContent] = this.measure(done);
   }
 }

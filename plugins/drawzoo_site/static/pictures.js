@@ -2,16 +2,30 @@
 import { box } from "./engine/attention.js";
 
 /** Of the frames, on canvases that are black whatever the page is. */
-const COLOURS = { read: "#38bdf8", write: "#fb923c" };
+const FRAMES = { read: "#38bdf8", write: "#fb923c" };
+/** Red, green and blue of them. */
+export const COLOURS = Object.values(FRAMES).map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
 
-/** Values in [0, 1] of an image [C, H, W], or a signed one in colours, over a whole <canvas>. */
+/** Gives a <canvas> the shape of an image, `side` pixels or a few more along its longer side. */
+export function shape(canvas, [, height, width], side) {
+  const scale = Math.ceil(side / Math.max(height, width));
+  // To set them, even to what they are, clears the canvas.
+  if (canvas.width !== scale * width) canvas.width = scale * width;
+  if (canvas.height !== scale * height) canvas.height = scale * height;
+}
+
+/**
+ * Values in [0, 1] of an image [C, H, W] over a whole <canvas>. Signed ones of a grey image are white
+ * and orange, those of a coloured one its colours around grey.
+ */
 export function paint(canvas, values, [channels, height, width], signed = false) {
   const pixels = new ImageData(width, height), size = height * width;
   for (let at = 0; at < size; at++) {
-    const of = (channel) => values[channel * size + at] * 255;
+    const coloured = channels === 3;
+    const of = (channel) => (coloured && signed ? 127.5 + values[channel * size + at] * 127.5 : values[channel * size + at] * 255);
     const grey = of(0), missing = Math.max(grey, 0), excess = Math.max(-grey, 0);
-    const colour = signed ? [missing + excess * 0.95, missing * 0.8 + excess * 0.4, missing]
-      : channels === 3 ? [grey, of(1), of(2)] : [grey, grey, grey];
+    const colour = coloured ? [grey, of(1), of(2)]
+      : signed ? [missing + excess * 0.95, missing * 0.8 + excess * 0.4, missing] : [grey, grey, grey];
     pixels.data.set([...colour, 255], 4 * at);
   }
   const small = new OffscreenCanvas(width, height);
@@ -24,7 +38,7 @@ export function paint(canvas, values, [channels, height, width], signed = false)
 /** Frames of windows over a picture of `width` pixels: earlier ones faint, the last one full. */
 export function frame(canvas, windows, width, kind) {
   const context = canvas.getContext("2d"), scale = canvas.width / width;
-  context.strokeStyle = COLOURS[kind];
+  context.strokeStyle = FRAMES[kind];
   windows.forEach((window, at) => {
     const last = at === windows.length - 1;
     const [left, top, right, bottom] = box(window).map((side) => side * scale);
@@ -52,33 +66,4 @@ export function bars(element, values, past) {
 export function between(one, two, at) {
   const mix = (key) => one[key] + (two[key] - one[key]) * at;
   return { gx: mix("gx"), gy: mix("gy"), stride: mix("stride"), variance: mix("variance"), size: two.size };
-}
-
-/**
- * An animation of frames of 126 greys, as bytes: GIF89a. Every pixel is a code of its own, one byte,
- * and the table of codes is cleared before it would need longer ones.
- */
-export function gif(frames, width, height, hundredths) {
-  const word = (value) => [value & 255, value >> 8];
-  const palette = Array.from({ length: 128 }, (_, grey) => Array(3).fill(Math.min(Math.round(grey * 255 / 125), 255))).flat();
-  const bytes = [..."GIF89a"].map((letter) => letter.charCodeAt(0));
-  bytes.push(...word(width), ...word(height), 0xf6, 0, 0, ...palette);
-  bytes.push(0x21, 0xff, 11, ..."NETSCAPE2.0".split("").map((c) => c.charCodeAt(0)), 3, 1, 0, 0, 0);
-  frames.forEach((frame, number) => {
-    const delay = number === frames.length - 1 ? 150 : hundredths;
-    bytes.push(0x21, 0xf9, 4, 0, ...word(delay), 0, 0, 0x2c, 0, 0, 0, 0, ...word(width), ...word(height), 0, 7);
-    const codes = [];
-    frame.forEach((value, at) => {
-      if (at % 120 === 0) codes.push(128);
-      codes.push(Math.round(Math.min(Math.max(value, 0), 1) * 125));
-    });
-    codes.push(129);
-    for (let at = 0; at < codes.length; at += 255) {
-      const block = codes.slice(at, at + 255);
-      bytes.push(block.length, ...block);
-    }
-    bytes.push(0);
-  });
-  bytes.push(0x3b);
-  return new Uint8Array(bytes);
 }
