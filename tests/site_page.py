@@ -93,9 +93,12 @@ def visit(browser, site):
     """Opens the page at a state; whatever it says of errors, or fetches elsewhere, fails."""
     contexts, problems = [], []
 
-    def call(state="", width=1280, scheme="light", motion="reduce"):
+    def call(state="", width=1280, scheme="light", motion="reduce", touch=False):
         context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion=motion
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            reduced_motion=motion,
+            has_touch=touch,
         )
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.set_default_timeout(60_000)
@@ -182,9 +185,13 @@ def difference(page, picture):
     )
 
 
-def draw_five(page):
+def spots_of_five(page):
     box = page.locator("#pad").bounding_box()
-    spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in FIVE]
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in FIVE]
+
+
+def draw_five(page):
+    spots = spots_of_five(page)
     page.mouse.move(*spots[0])
     page.mouse.down()
     for spot in spots[1:]:

@@ -17,6 +17,7 @@ from site_page import (
     folder,
     picture,
     site,
+    spots_of_five,
     until,
     visit,
 )
@@ -39,6 +40,105 @@ def test_a_drawing_is_there_and_fits(visit, width, scheme, mode):
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     level = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
     assert (level > 128) is (scheme == "light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_lesson(visit, width, scheme):
+    """All that can be done, one after another, wherever it can be done."""
+    page = visit("", width, scheme)
+    at_end(page)
+    seen = [picture(page)]
+
+    def differs(which=".canvas"):
+        """Waits until the picture is none of those before."""
+        for _ in range(600):
+            if (now := picture(page, which)) not in seen:
+                seen.append(now)
+                return
+            page.wait_for_timeout(50)
+        pytest.fail("the picture does not change")
+
+    page.click("#back")
+    expect(page.locator("#step")).to_have_text("3 of 4")
+    differs()
+    page.click("#forth")
+    at_end(page)
+    page.fill("#scrub", "2")
+    expect(page.locator("#step")).to_have_text("2 of 4")
+    page.click("#play")
+    at_end(page)
+    page.click("#again")
+    differs()
+    page.fill("#seed", "12")
+    page.press("#seed", "Enter")
+    differs()
+    page.fill("#temperature", "0.5")
+    differs()
+    page.click("#anew")
+    differs()
+    page.click("#many")
+    expect(page.locator("#grid button[aria-pressed]")).to_have_count(16)
+    page.click("#grid button:nth-child(3)")
+    differs()
+    page.select_option("#other", "draw-t1-mnist")
+    expect(page.locator(".panel h2")).to_have_text(["draw-mnist", "draw-t1-mnist"])
+
+    page.click("#mode-own")
+    expect(page.locator("#said")).to_contain_text("Draw a digit")
+    draw_five(page)
+    differs()
+    differs(".seen")
+    page.click("#keep")
+    page.click("#example")
+    differs()
+    page.fill("#mix", "0.5")
+    differs()
+    page.click("#equations summary")
+    page.click("#python summary")
+    expect(page.locator("#eq-z")).to_be_hidden()
+    page.click("#copy-code")
+    expect(page.locator("#copy-code")).to_have_text("Copied")
+    for button, name in (("#save-image", "digit.png"), ("#gif", "drawing.gif")):
+        with page.expect_download() as download:
+            page.click(button)
+        assert download.value.suggested_filename == name
+    again = visit(address(page), width, scheme)
+    expect(again.locator(".panel h2")).to_have_text(["draw-mnist", "draw-t1-mnist"])
+    at_end(again)
+    assert picture(again) == seen[-1]
+    page.click("#clear")
+    expect(page.locator("#said")).to_contain_text("Draw a digit")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_finger_draws_and_sees_the_canvas(visit):
+    page = visit("#mode=own", width=360, touch=True)
+    expect(page.locator("#said")).to_contain_text("Draw a digit")
+    before = picture(page)
+    touch = page.context.new_cdp_session(page)
+    for at, (x, y) in enumerate(spots_of_five(page)):
+        kind = "touchMove" if at else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    at_end(page)
+    expect(page.locator(".bound")).to_have_text(re.compile(r"^\d+\.\d\d$"))
+    assert picture(page) != before
+    # The finger has not moved the page, and most of the canvas is on the screen.
+    assert page.evaluate("scrollY") == 0
+    box = page.locator(".canvas").bounding_box()
+    assert box["y"] + box["height"] / 2 < 800
+
+
+def test_a_link_shows_its_drawing_on_the_pad(visit):
+    page = visit("#mode=own&x=" + 28 * "0ff0000")
+    at_end(page)
+    given = picture(page, "#pad")
+    assert given != picture(visit("#mode=own"), "#pad")
+    draw_five(page)  # In its place.
+    page.click("#clear")
+    expect(page.locator("#said")).to_contain_text("Draw a digit")
+    assert picture(page, "#pad") == picture(visit("#mode=own"), "#pad")
 
 
 def test_it_plays_by_itself(visit):

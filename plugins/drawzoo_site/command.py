@@ -28,7 +28,7 @@ def site(models: tuple[str, ...], out: Path) -> None:
     """Writes a page on which MODELs draw in the browser, step by step.
 
     The folder is static: any web server shows it, from any address, and nothing is fetched from
-    elsewhere. Without a MODEL it has those that ship, draw 28 × 28 images and take less than 2 MB.
+    elsewhere. Without a MODEL it has those that ship and take less than 2 MB.
 
     \b
     drawzoo site --out page

@@ -148,6 +148,7 @@ async function draw(at = null) {
   $("panels").classList.toggle("two", names.length > 1);
   await Promise.all(panels.map((panel) => panel.draw()));
   if (state !== asked) return;
+  pad.take(given());
   if (at !== null || still || !lead()) go(at ?? length());
   else play(0);
   remember();
@@ -188,13 +189,18 @@ function save(bytes, type, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-async function saveImage() {
+/** The image that is drawn again, its own pixels on a <canvas>; null if there is none. */
+function given() {
   const panel = lead();
-  if (!panel || !state.x) return;
+  if (!panel || !state.x) return null;
   const canvas = document.createElement("canvas"), { image } = panel.model;
   [, canvas.height, canvas.width] = image;
   paint(canvas, panel.fitted(state.x), image);
-  canvas.toBlob((blob) => save(blob, "image/png", "digit.png"));
+  return canvas;
+}
+
+function saveImage() {
+  given()?.toBlob((blob) => save(blob, "image/png", "digit.png"));
 }
 
 async function saveGif() {

@@ -8,7 +8,7 @@ const INK = 2.2;
 export class Pad {
   /** Calls `changed(done)` as strokes grow, with `done` when one ends. */
   constructor(canvas, changed) {
-    Object.assign(this, { canvas, changed, strokes: [] });
+    Object.assign(this, { canvas, changed, strokes: [], given: null });
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.strokes.push([this.point(event)]);
@@ -35,10 +35,22 @@ export class Pad {
     this.show();
   }
 
+  /** A picture, a <canvas> or none, that is on the pad until something is drawn. */
+  take(given) {
+    this.given = given;
+    this.show();
+  }
+
   show() {
     const context = this.canvas.getContext("2d");
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    if (this.given && !this.strokes.length) {
+      const { width, height } = this.given, scale = this.canvas.width / Math.max(width, height);
+      const [across, down] = [width * scale, height * scale];
+      context.imageSmoothingEnabled = false;
+      context.drawImage(this.given, (this.canvas.width - across) / 2, (this.canvas.height - down) / 2, across, down);
+    }
     this.ink(context, PEN);
   }
 
