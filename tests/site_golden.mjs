@@ -11,7 +11,8 @@ const { Gif, palette } = await import(new URL("../gif.js", engine));
 
 const plain = (steps) => steps.map((step) => ({
   ...step, z: [...step.z], canvas: [...step.canvas], image: [...step.image],
-  error: step.error && [...step.error],
+  error: step.error && [...step.error], x: undefined,
+  bound: step.bound, reconstruction: step.x && step.reconstruction,
 }));
 
 function load({ config, weights }) {

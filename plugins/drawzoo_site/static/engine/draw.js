@@ -95,22 +95,19 @@ export class Draw {
     return this.decode(codes);
   }
 
-  /** The drawing that codes stand for: canvases (logits), images, and windows of each step. */
+  /** The drawing that codes stand for: a Step for each. */
   decode(codes) {
     let canvas = this.initialCanvas, state = this.decoder.initial();
     const steps = codes.map((z) => {
       state = this.decoder.step(z, state);
       const { patch, window } = this.writer.write(state.h);
       canvas = add(canvas, patch);
-      return { z, canvas, image: this.likelihood.mean(canvas), write: window, read: null };
+      return new Step(this.likelihood, { z, canvas, write: window, read: null });
     });
     return checked(steps);
   }
 
-  /**
-   * An image drawn again, eq. 3 to 12: also errors, KL of each step and, if there is one, the bound
-   * so far, in nats.
-   */
+  /** An image drawn again, eq. 3 to 12: a Step for each, with errors, KL and bounds. */
   encode(x, options) {
     const drive = this.encoder.prepare(x);
     let canvas = this.initialCanvas, decoder = this.decoder.initial(), encoder = this.encoder.initial();
@@ -125,12 +122,39 @@ export class Draw {
       decoder = this.decoder.step(z, decoder);
       const { patch, window: write } = this.writer.write(decoder.h);
       canvas = add(canvas, patch);
-      image = this.likelihood.mean(canvas);
       total += kl;
-      const reconstruction = this.likelihood.nats(canvas, x);
-      return { z, canvas, image, error, read, write, kl, reconstruction, bound: this.likelihood.isBound ? reconstruction + total : undefined };
+      const step = new Step(this.likelihood, { z, canvas, error, read, write, kl, total, x });
+      image = step.image;
+      return step;
     });
     return checked(steps);
+  }
+}
+
+/** One step of a drawing. What only a step that is shown needs is computed when it is asked for. */
+class Step {
+  #likelihood;
+  #image = null;
+  #nats = null;
+
+  constructor(likelihood, parts) {
+    this.#likelihood = likelihood;
+    Object.assign(this, parts);
+  }
+
+  /** The expected image. */
+  get image() {
+    return (this.#image ??= this.#likelihood.mean(this.canvas));
+  }
+
+  /** −log p(x | canvas) of the image that is drawn again. */
+  get reconstruction() {
+    return (this.#nats ??= this.#likelihood.nats(this.canvas, this.x));
+  }
+
+  /** The bound so far, in nats; undefined of a drawing of nothing, and where there is none. */
+  get bound() {
+    return this.x && this.#likelihood.isBound ? this.reconstruction + this.total : undefined;
   }
 }
 
@@ -154,11 +178,13 @@ export function spherical(start, end, share) {
 
 /** The steps, if all that is shown of them is finite. */
 function checked(steps) {
-  for (const { canvas, read, write, bound = 0 } of steps) {
+  for (const { canvas, read, write, kl = 0 } of steps) {
     const windows = [read, write].flatMap((window) => (window ? Object.values(window) : []));
-    if (![bound, ...windows].every(Number.isFinite) || !canvas.every(Number.isFinite)) {
-      throw new ModelError("the model computes values that are not finite: its weights are damaged or too large");
-    }
+    if (![kl, ...windows].every(Number.isFinite) || !canvas.every(Number.isFinite)) throw damaged();
   }
+  if (!Number.isFinite(steps.at(-1).bound ?? 0)) throw damaged();
   return steps;
 }
+
+const damaged = () =>
+  new ModelError("the model computes values that are not finite: its weights are damaged or too large");
