@@ -82,6 +82,7 @@ def site(folder):
 
 @pytest.fixture(scope="module")
 def browser():
+    playwright.expect.set_options(timeout=60_000)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -114,6 +115,10 @@ def visit(browser, site):
             ),
         )
         page.goto(f"{site}{state}")
+        # It says something once its models are there and have drawn. From then on, what a click
+        # does is done when the click has returned, unless it plays or fetches another model.
+        said = page.locator("#said:not(:empty), .problem:not([hidden])")
+        playwright.expect(said.first).to_be_visible()
         return page
 
     yield call
@@ -124,7 +129,7 @@ def visit(browser, site):
 
 
 def at_end(page, steps=4):
-    playwright.expect(page.locator("#step")).to_have_text(f"{steps} of {steps}", timeout=60_000)
+    playwright.expect(page.locator("#step")).to_have_text(f"{steps} of {steps}")
 
 
 def until(page, expression):

@@ -57,7 +57,6 @@ def test_the_engine_in_the_browser_agrees_with_python(visit):
 
 def test_a_digit_drawn_by_hand_has_the_bound_of_reconstruct(visit, invoke, tmp_path):
     page = visit("#mode=own&model=draw-t1-mnist&seed=5")
-    expect(page.locator("#said")).to_contain_text("Draw a digit")
     draw_five(page)
     expect(page.locator(".bound")).to_have_text(re.compile(r"^\d+\.\d\d$"))
     at_end(page, 1)
@@ -110,7 +109,6 @@ def test_colours_are_as_in_python(visit, folder, monkeypatch, name):
 
 def test_a_grey_drawing_in_a_colour_model(visit, invoke, folder, tmp_path, monkeypatch):
     page = visit(f"#mode=own&model={MIXTURE}&seed=5")
-    expect(page.locator("#said")).to_contain_text("Draw a digit")
     draw_five(page)
     at_end(page)
     with page.expect_download() as download:
