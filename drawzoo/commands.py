@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from drawzoo.evaluation.bound import BoundFigure
     from drawzoo.evaluation.markdown import table as markdown_table
     from drawzoo.evaluation.measure import measure_all
+    from drawzoo.evaluation.moments import bits_per_dimension
     from drawzoo.evaluation.protocol import read_figures
     from drawzoo.registry.build import check_config
     from drawzoo.registry.loader import registry
@@ -62,6 +63,7 @@ __all__ = [
     "OutputFile",
     "animate",
     "bars",
+    "bits_per_dimension",
     "check_config",
     "check_device",
     "check_gif",
@@ -140,6 +142,7 @@ _LAZY = {
     "manifest": "store.published:manifest",
     "markdown_table": "evaluation.markdown:table",
     "measure_all": "evaluation.measure:measure_all",
+    "bits_per_dimension": "evaluation.moments:bits_per_dimension",
     "nearest": "errors:nearest",
     "open_atomic": "disk.atomic:open_atomic",
     "override": "schema.base:override",

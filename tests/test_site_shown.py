@@ -125,7 +125,10 @@ def test_a_grey_drawing_in_a_colour_model(visit, invoke, folder, tmp_path, monke
     nats = json.loads(out)["images"][0]["nats"]
     assert float(page.locator(".bound").text_content()) == pytest.approx(nats, rel=1e-4)
     bits = float(re.search(r"([\d.]+) bits", page.locator(".unit").text_content())[1])
-    assert bits == pytest.approx(nats / (360 * math.log(2)), rel=1e-3)
+    assert bits == pytest.approx(nats / (360 * math.log(2)), abs=1e-3)
+    assert bits == pytest.approx(json.loads(out)["images"][0]["bits_per_dimension"], abs=1e-3)
+    _, out, _ = invoke(*command[1:], "--out", tmp_path / "again.png")
+    assert "bits per dimension" in out
 
 
 def test_an_example_in_colours_is_in_its_link(visit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -81,7 +82,7 @@ def command(
 
     import torch
 
-    from drawzoo.commands import animate, join
+    from drawzoo.commands import animate, bits_per_dimension, join
     from drawzoo_analysis.reconstruction import reconstructions
     from drawzoo_analysis.sheets import reconstruction_sheet
 
@@ -96,7 +97,7 @@ def command(
         drawing = join([result.drawing for result in results])
         write_atomic(gif, animate(drawing, inputs=inputs))
         click.echo(f"the same with windows in {gif}", err=True)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "image": image,
             "nats": result.bound.nats.item(),
@@ -106,14 +107,19 @@ def command(
         }
         for image, result in zip(images, results, strict=True)
     ]
+    columns = {"nats": ("bound, nats", 2), "kl": ("KL", 2), "reconstruction": ("reconstruction", 2)}
+    for row in rows:
+        # For all images, or for none.
+        if (bits := bits_per_dimension(loaded, row["nats"])) is not None:
+            row["bits_per_dimension"] = bits
+            columns["bits_per_dimension"] = ("bits per dimension", 3)
     if as_json:
         print_json({"model": model, "seed": seed, "images": rows}, indent=2)
     else:
-        columns = ("nats", "kl", "reconstruction")
         print_table(
-            ["image", "bound, nats", "KL", "reconstruction"],
+            ["image", *(heading for heading, _ in columns.values())],
             [
-                [name, *(f"{row[key]:.2f}" for key in columns)]
+                [name, *(f"{row[key]:.{digits}f}" for key, (_, digits) in columns.items())]
                 for name, row in zip(names, rows, strict=True)
             ],
         )

@@ -112,7 +112,7 @@ export class Panel {
     const nats = done ? this.steps[done - 1].bound : likelihood.nats(initialCanvas, this.fitted(this.current().x));
     const bits = nats / (image.reduce((a, b) => a * b) * Math.LN2);
     return [nats.toFixed(2), likelihood.bitsPerDimension
-      ? `nats, ${bits.toFixed(4)} bits per dimension, the bound so far` : "nats, the bound so far"];
+      ? `nats, ${bits.toFixed(3)} bits per dimension, the bound so far` : "nats, the bound so far"];
   }
 
   /** Steps that are done, the share of the next one, and the image between. */
