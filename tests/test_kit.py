@@ -23,7 +23,28 @@ import drawzoo.testing
 from drawzoo.testing import Fault, check_encoder, check_reader, check_writer
 
 
-@pytest.mark.parametrize("encoder", [Sound, Stateless, Growing, Dropped])
+class Attends(drawzoo.Encoder):
+    """Chooses among its past glimpses by the decoder's output."""
+
+    class Config(drawzoo.Config, frozen=True):
+        units: drawzoo.Size = 5
+
+    def __init__(self, config, sizes):
+        super().__init__()
+        self.out_features = config.units
+        self.query = nn.Linear(sizes.decoder, config.units)
+        self.key = nn.Linear(sizes.glimpse, config.units)
+
+    def initial_state(self, batch):
+        return (self.key.bias.new_zeros(batch, 0, self.out_features),)
+
+    def forward(self, glimpse, h_dec, state, context):
+        past = torch.cat([state[0], self.key(glimpse)[:, None]], dim=1)
+        weights = (past @ self.query(h_dec)[:, :, None]).softmax(dim=1)
+        return (weights * past).sum(dim=1), (past,)
+
+
+@pytest.mark.parametrize("encoder", [Sound, Stateless, Growing, Dropped, Attends])
 def test_sound_encoders_pass(encoder):
     check_encoder(encoder, units=5)
 
@@ -242,6 +263,24 @@ class Caches(Sound):
 
     def forward(self, glimpse, h_dec, state, context):
         return super().forward(glimpse + context, h_dec, state, context)
+
+
+@fault("keeps hidden state between its calls")
+class StashesImage(Sound):
+    def prepare(self, x):
+        self.seen = x.mean((1, 2, 3))[:, None]
+
+    def forward(self, glimpse, h_dec, state, context):
+        return super().forward(glimpse + self.seen, h_dec, state, context)
+
+
+@fault("on another device")
+class PlainGrid(Sound):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.grid = torch.linspace(0.1, 1, config.units)
+
+    forward = after(lambda self, h: h * self.grid)
 
 
 @fault("influence each other")

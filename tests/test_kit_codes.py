@@ -52,12 +52,40 @@ def fault(first_line):
     return mark
 
 
+class Levels(Bernoulli):
+    """A categorical of 256 levels, the same for a canvas and the canvas + 1."""
+
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        channels, height, width = sizes.image
+        self.canvas_shape = (channels * 256, height, width)
+
+    def _levels(self, like):
+        return torch.linspace(0, 1, 256, dtype=like.dtype, device=like.device)[:, None, None]
+
+    def mean(self, canvas):
+        each = canvas.unflatten(1, (-1, 256)).softmax(2)
+        return (each * self._levels(canvas)).sum(2).clamp(0, 1)
+
+    def nats(self, canvas, x):
+        index = (x * 255).round().long()[:, :, None]
+        each = canvas.unflatten(1, (-1, 256)).log_softmax(2)
+        return -each.gather(2, index).flatten(1).sum(1)
+
+    def canvas(self, mean):
+        off = (self._levels(mean) - mean[:, :, None]) / 0.003
+        return (-off.square() / 2).flatten(1, 2)
+
+    def check(self, x):
+        pass
+
+
 @pytest.mark.parametrize(
     "component",
     [
         *(LearnedPrior, FixedScale, MapLatent),
         *(GRUDecoder, LookingDecoder, MapDecoder),
-        *(Bernoulli, Intensities, Normal, Logistic),
+        *(Bernoulli, Intensities, Normal, Logistic, Levels),
         *(MapReader, MapEncoder, MapWriter),
     ],
 )
@@ -168,7 +196,32 @@ class PriorOfNorm(LearnedPrior):
         return super().prior(h_dec * h_dec.square().sum(1, keepdim=True).sqrt())
 
 
+@fault("keeps hidden state between its calls")
+class PriorThatKnows(LearnedPrior):
+    def posterior(self, h_enc):
+        self.last = super().posterior(h_enc)
+        return self.last
+
+    def prior(self, h_dec):
+        mean, log_std = super().prior(h_dec)
+        known = getattr(self, "last", None)
+        return drawzoo.Gaussian(mean if known is None else mean + known.mean, log_std)
+
+
 # Decoders
+
+
+@fault("keeps hidden state between its calls")
+class StateOfItsOwn(GRUDecoder):
+    closed = False
+
+    def initial_state(self, batch):
+        (self.h,) = super().initial_state(batch)
+        return (self.h,)
+
+    def forward(self, z, state, canvas):
+        self.h = super().forward(z, (self.h,), canvas)[0]
+        return self.h, (self.h,)
 
 
 @fault("ignores the code z")
@@ -306,6 +359,20 @@ class Bits(Bernoulli):
 class Sign(Normal):
     def nats(self, canvas, x):
         return -super().nats(canvas, x)
+
+
+@fault("nats that are not −log of a distribution")
+class ChannelMean(Bernoulli):
+    def nats(self, canvas, x):
+        each = nn.functional.binary_cross_entropy_with_logits(canvas, x, reduction="none")
+        return each.mean(1).flatten(1).sum(1)
+
+
+@fault("nats that are not −log of a distribution")
+class HeightMean(Bernoulli):
+    def nats(self, canvas, x):
+        each = nn.functional.binary_cross_entropy_with_logits(canvas, x, reduction="none")
+        return each.mean(2).flatten(1).sum(1)
 
 
 @fault("its check takes grey ones as well")

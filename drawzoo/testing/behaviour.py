@@ -10,7 +10,7 @@ from drawzoo.testing.bench import Bench, seeded
 from drawzoo.testing.forms import same
 from drawzoo.testing.kind import BATCH, Inputs
 
-__all__ = ["batch", "double", "finite", "form", "same_each_time", "uses"]
+__all__ = ["batch", "double", "finite", "form", "interleaved", "same_each_time", "uses"]
 
 
 def form(bench: Bench) -> None:
@@ -78,6 +78,26 @@ def same_each_time(bench: Bench) -> None:
             "the same inputs give other results after a call than before",
             "keep what must be remembered in the state, not in attributes; no counters, caches "
             "and generators",
+        )
+
+
+def interleaved(bench: Bench) -> None:
+    """Two batches in turns, as the engine may call: each by its own context and state."""
+    component = bench.built()
+    expected = [bench.call(component, inputs) for inputs in (bench.given, bench.others)]
+    with (
+        bench.blame("keeps hidden state between its calls", "hand it on in context or state"),
+        torch.no_grad(),
+        seeded(0),
+    ):
+        pair = [bench.kind.turns(component, inputs) for inputs in (bench.given, bench.others)]
+        *_, found = zip(*pair, strict=True)
+    if not all(map(same, expected, found)):
+        bench.fail(
+            "keeps hidden state between its calls",
+            "two batches that are computed in turns, call by call, influence each other",
+            "hand on what later calls need in the context or the state, not in attributes; a prior "
+            "must not know of the posterior",
         )
 
 

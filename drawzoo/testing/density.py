@@ -17,16 +17,23 @@ LEVELS = 256
 
 
 def normalised(bench: Bench) -> None:
-    """The probabilities of all images of two pixels sum to 1, if the nats are a bound.
+    """The probabilities of all images of two numbers sum to 1, if the nats are a bound.
+
+    The two are side by side, one above the other, or two channels.
 
     Pixels have 256 levels, or two if `check` refuses others. A likelihood may be a density in the
     place of a probability: its integral over [0, 1]² is at most 1. A likelihood that cannot be
     built for images so small is not summed.
     """
-    try:
-        bench.fit(bench.kind.sizes((1, 1, 2), maps=False))
-    except Fault:
-        return
+    for image in ((1, 1, 2), (1, 2, 1), (2, 1, 1)):
+        try:
+            bench.fit(bench.kind.sizes(image, maps=False))
+        except Fault:
+            continue
+        _normalised(bench)
+
+
+def _normalised(bench: Bench) -> None:
     component: Any = bench.built().double()
     if not component.is_bound:
         return
@@ -58,7 +65,7 @@ def normalised(bench: Bench) -> None:
 def _sums(component: Any, canvas: Tensor, levels: int) -> Tensor:
     """Σ p(x | canvas) over all images of two pixels, of each canvas."""
     values = torch.linspace(0, 1, levels, dtype=torch.float64)
-    x = torch.cartesian_prod(values, values).view(-1, 1, 1, 2)
+    x = torch.cartesian_prod(values, values).view(-1, *component.image_shape)
     with torch.no_grad():
         each = [component.nats(c.double().expand(len(x), *c.shape), x) for c in canvas]
     return torch.stack([(-nats).exp().sum() for nats in each])
@@ -66,7 +73,7 @@ def _sums(component: Any, canvas: Tensor, levels: int) -> Tensor:
 
 def _takes_grey(component: Any) -> bool:
     try:
-        component.check(torch.full((1, 1, 1, 2), 128 / 255, dtype=torch.float64))
+        component.check(torch.full((1, *component.image_shape), 128 / 255, dtype=torch.float64))
     except DrawzooError:
         return False
     return True

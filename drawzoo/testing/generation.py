@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from drawzoo.engine.likelihood import Likelihood
 from drawzoo.errors import DrawzooError
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.forms import check_shape, check_state, check_window, same, two, unchanged
-from drawzoo.testing.kind import BATCH, STEPS, Inputs, Kind
+from drawzoo.testing.kind import BATCH, STEPS, Inputs, Kind, at
 
 __all__ = ["DECODER", "LIKELIHOOD", "WRITER"]
 
@@ -34,12 +34,12 @@ class _DecoderKind(Kind):
             "canvas": torch.randn(BATCH, *sizes.canvas, generator=generator),
         }
 
-    def run(self, component: Decoder, inputs: Inputs) -> Tensor:
+    def turns(self, component: Decoder, inputs: Inputs) -> Iterator[Tensor | None]:
         state = component.initial_state(len(inputs["z"]))
-        for _ in range(STEPS):
-            h, state = component(inputs["z"], state, inputs["canvas"])
-        features: Tensor = h
-        return features
+        yield None
+        for step in range(STEPS):
+            h, state = component(at(step, inputs["z"]), state, at(step, inputs["canvas"]))
+            yield h
 
     def inspect(self, component: Decoder, inputs: Inputs, who: str) -> None:
         z, canvas = inputs["z"], inputs["canvas"]
@@ -70,7 +70,7 @@ class _DecoderKind(Kind):
         h = component(z, state, canvas)[0]
         if not same(h, component(z, state, canvas)[0]):
             return  # Hidden state or randomness of its own, which other checks name.
-        if not same(h, component(z, state, canvas + 1)[0]):
+        if not same(h, component(z, state, 1 - 2 * canvas)[0]):
             raise Fault(
                 who,
                 "says closed = True, and looks at the canvas",
@@ -177,7 +177,7 @@ class _LikelihoodKind(Kind):
                 f"from {mean.min():.3g} to {mean.max():.3g} for canvases that are standard normal",
                 "bound it, with a sigmoid or a clamp: it is shown, and subtracted from the image",
             )
-        if same(nats, component.nats(canvas + 1, x)):
+        if same(nats, component.nats(1 - 2 * canvas, x)):
             raise Fault(
                 who,
                 "ignores the canvas in its nats",

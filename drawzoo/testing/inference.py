@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from drawzoo.testing.forms import (
     two,
     unchanged,
 )
-from drawzoo.testing.kind import BATCH, STEPS, Inputs, Kind
+from drawzoo.testing.kind import BATCH, STEPS, Inputs, Kind, at
 
 __all__ = ["ENCODER", "LATENT", "READER"]
 
@@ -64,13 +64,14 @@ class _EncoderKind(Kind):
             "h_dec": torch.randn(BATCH, *sizes.decoder_shape, generator=generator),
         }
 
-    def run(self, component: Encoder, inputs: Inputs) -> Tensor:
+    def turns(self, component: Encoder, inputs: Inputs) -> Iterator[Tensor | None]:
         context = component.prepare(inputs["x"])
         state = component.initial_state(len(inputs["x"]))
-        for _ in range(STEPS):
-            h, state = component(inputs["glimpse"], inputs["h_dec"], state, context)
-        features: Tensor = h
-        return features
+        yield None
+        for step in range(STEPS):
+            glimpse, h_dec = (at(step, inputs[name]) for name in ("glimpse", "h_dec"))
+            h, state = component(glimpse, h_dec, state, context)
+            yield h
 
     def inspect(self, component: Encoder, inputs: Inputs, who: str) -> None:
         x, glimpse, h_dec = inputs["x"], inputs["glimpse"], inputs["h_dec"]
@@ -128,11 +129,12 @@ class _LatentKind(Kind):
     def shape(self, component: Latent, sizes: Sizes) -> tuple[int, ...]:
         return (4, *sizes.latent_shape)
 
-    def run(self, component: Latent, inputs: Inputs) -> Tensor:
+    def turns(self, component: Latent, inputs: Inputs) -> Iterator[Tensor | None]:
         mean, log_std = component.posterior(inputs["h_enc"])
+        yield None
         prior = component.prior(inputs["h_dec"])
         standard = (torch.zeros_like(mean), torch.zeros_like(mean))
-        return torch.stack([mean, log_std, *(prior or standard)], dim=1)
+        yield torch.stack([mean, log_std, *(prior or standard)], dim=1)
 
     def inspect(self, component: Latent, inputs: Inputs, who: str) -> None:
         h_enc, h_dec = inputs["h_enc"], inputs["h_dec"]

@@ -5,7 +5,7 @@ A kind of component that the engine gains needs one more class, and a line in `k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from drawzoo.engine.components import Component, Sizes, out_shape
 
-__all__ = ["BATCH", "STEPS", "Inputs", "Kind"]
+__all__ = ["BATCH", "STEPS", "Inputs", "Kind", "at"]
 
 BATCH = 3
 STEPS = 2
@@ -23,6 +23,11 @@ FEATURES = {"latent_shape": 5, "decoder_shape": 6, "glimpse_shape": 4, "encoder_
 
 Inputs = dict[str, Tensor]
 """The tensors that a call is given by name, each [B, …]."""
+
+
+def at(step: int, given: Tensor) -> Tensor:
+    """What is given at a step: not the same at each, as to some no past is like another."""
+    return given / (step + 1)
 
 
 class Kind:
@@ -63,7 +68,13 @@ class Kind:
 
     def run(self, component: Any, inputs: Inputs) -> Tensor:
         """The output; nothing is checked here, as it is compiled, too."""
-        raise NotImplementedError
+        output: Tensor
+        *_, output = self.turns(component, inputs)
+        return output
+
+    def turns(self, component: Any, inputs: Inputs) -> Iterator[Any]:
+        """Call by call, what there is of the output; the output itself at last."""
+        yield self.run(component, inputs)
 
     def inspect(self, component: Any, inputs: Inputs, who: str) -> None:
         """Checks the form of all that the component gives, and that it changes nothing."""

@@ -25,6 +25,7 @@ EVEN = (3, 12, 20)
 
 CHECKS = (
     behaviour.same_each_time,
+    behaviour.interleaved,
     modes.meta,
     behaviour.batch,
     behaviour.finite,

@@ -30,6 +30,8 @@ def meta(bench: Bench) -> None:
     try:
         with torch.no_grad():
             bench.kind.run(component, inputs)
+            # What is no parameter and no buffer stays where it was made.
+            bench.kind.run(bench.built().to("meta"), inputs)
     except Exception as error:
         looks = any(word in str(error) for word in ("item()", "no data", "local_scalar"))
         bench.fail(
