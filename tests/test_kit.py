@@ -178,6 +178,15 @@ class Buffer(Sound):
     forward = after(lambda self, h: h * self.mask)
 
 
+@fault("has weights that are not saved: in layers")
+class ListOfModules(Sound):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.layers = [nn.Linear(config.units, config.units)]
+
+    forward = after(lambda self, h: self.layers[0](h))
+
+
 @fault("does not survive saving: its weights cannot be stored")
 class Tied(Sound):
     def __init__(self, config, sizes):

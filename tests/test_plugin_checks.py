@@ -225,6 +225,7 @@ def test_sound_datasets_pass():
         (Made(PIXELS), "gives no Images"),
         (Made(Images(PIXELS.float(), None, binarize=True)), "not uint8"),
         (Made(Images(PIXELS, torch.zeros(5), binarize=True)), "labels that are not int64"),
+        (Made(Images(PIXELS, torch.full((len(PIXELS),), -1), binarize=True)), "labels below 0"),
         (Made(GREY, Images(PIXELS[:, :, :3], None, binarize=True)), "splits of different shapes"),
         (Made(Dice(PIXELS, None, binarize=True)), "random numbers that are not the generator's"),
     ],

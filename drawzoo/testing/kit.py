@@ -24,6 +24,7 @@ EVEN = (3, 12, 20)
 """The same for maps, which have half the image's height and width."""
 
 CHECKS = (
+    learning.registered,
     behaviour.same_each_time,
     behaviour.interleaved,
     modes.meta,

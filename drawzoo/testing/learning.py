@@ -15,7 +15,7 @@ from drawzoo.testing.bench import Bench, seeded
 from drawzoo.testing.forms import same
 from drawzoo.testing.kind import BATCH, Inputs
 
-__all__ = ["differing", "first_step", "gradients", "saving", "training"]
+__all__ = ["differing", "first_step", "gradients", "registered", "saving", "training"]
 
 
 def gradients(bench: Bench) -> None:
@@ -133,6 +133,23 @@ def saving(bench: Bench) -> None:
             "make what is random a parameter or register_buffer(name, tensor) (persistent), "
             "and compute what follows from weights in forward",
         )
+
+
+def registered(bench: Bench) -> None:
+    """No weights in lists and dictionaries, where neither saving nor training finds them."""
+    component = bench.built()
+    known = {id(part) for part in (*component.modules(), *component.parameters())}
+    for path, part in component.named_modules():
+        for name, value in vars(part).items():
+            if name.startswith("_") or not isinstance(value, list | tuple | dict):
+                continue
+            inside = value.values() if isinstance(value, dict) else value
+            if any(isinstance(x, nn.Module | nn.Parameter) and id(x) not in known for x in inside):
+                bench.fail(
+                    f"has weights that are not saved: in {f'{path}.{name}'.lstrip('.')}",
+                    f"a {type(value).__name__} of modules or parameters",
+                    "use nn.ModuleList, nn.ModuleDict or nn.ParameterList",
+                )
 
 
 def training(bench: Bench) -> None:

@@ -97,6 +97,13 @@ def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) 
                 f"{labels.dtype} {list(labels.shape)} for {len(pixels)} images",
                 "give one whole number for each image, or None",
             )
+        if labels is not None and (labels < 0).any():
+            raise Fault(
+                who,
+                f"has labels below 0 in its split {split!r}",
+                f"from {labels.min()} to {labels.max()}",
+                "number the classes from 0",
+            )
         if images.binarize != (dataset.support is Support.AFRESH):
             raise Fault(
                 who,
