@@ -187,6 +187,15 @@ class ListOfModules(Sound):
     forward = after(lambda self, h: self.layers[0](h))
 
 
+@fault("has weights that are not saved: in scale")
+class Computed(Sound):
+    def __init__(self, config, sizes):
+        super().__init__(config, sizes)
+        self.scale = nn.Parameter(torch.randn(config.units)) * 0.1
+
+    forward = after(lambda self, h: h * self.scale)
+
+
 @fault("does not survive saving: its weights cannot be stored")
 class Tied(Sound):
     def __init__(self, config, sizes):

@@ -141,6 +141,12 @@ def registered(bench: Bench) -> None:
     known = {id(part) for part in (*component.modules(), *component.parameters())}
     for path, part in component.named_modules():
         for name, value in vars(part).items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                bench.fail(
+                    f"has weights that are not saved: in {f'{path}.{name}'.lstrip('.')}",
+                    "a tensor that is computed from parameters in __init__",
+                    "make it an nn.Parameter, and compute what follows from it in forward",
+                )
             if name.startswith("_") or not isinstance(value, list | tuple | dict):
                 continue
             inside = value.values() if isinstance(value, dict) else value
