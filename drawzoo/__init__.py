@@ -168,7 +168,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'drawzoo' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"drawzoo.{_LAZY[name]}"), name)
+    # Kept, because components look names up at every step.
+    value = globals()[name] = getattr(importlib.import_module(f"drawzoo.{_LAZY[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -86,7 +86,7 @@ def takes(*tensors: Tensor) -> bool:
     # Under `torch.func` tensors have no address, and forward-mode tangents would be lost.
     if not torch.compiler.is_compiling() and private.transformed():
         return False
-    return all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+    return all(t.dtype == torch.float32 and t.is_cpu for t in tensors)
 
 
 def multiply_best() -> bool:

@@ -34,34 +34,36 @@ class Strided:
     @classmethod
     def from_param(cls, value: Any) -> ctypes.c_void_p:
         """The address of a tensor's first element."""
-        if not isinstance(value, Tensor):
-            raise TypeError(f"a tensor is needed, not {type(value).__name__}")
-        if value.dtype != torch.float32 or not value.is_cpu:
-            raise TypeError(
-                f"a float32 tensor on the CPU is needed, not {value.dtype} on {value.device}"
-            )
-        return ctypes.c_void_p(value.data_ptr())
+        if isinstance(value, Tensor) and value.dtype == torch.float32 and value.is_cpu:
+            return ctypes.c_void_p(value.data_ptr())
+        raise TypeError(f"a float32 tensor on the CPU is needed, not {_described(value)}")
 
 
-class Floats(Strided):
+class Floats:
     """`float *`: a contiguous tensor."""
 
     @classmethod
     def from_param(cls, value: Any) -> ctypes.c_void_p:
         """The address of a tensor without gaps."""
-        address = super().from_param(value)
-        if not value.is_contiguous():
-            raise TypeError(f"a contiguous tensor is needed, not strides {value.stride()}")
-        return address
+        address = Strided.from_param(value)
+        if value.is_contiguous():
+            return address
+        raise TypeError(f"a contiguous tensor is needed, not strides {value.stride()}")
 
 
-class Optional(Floats):
+class Optional:
     """`float *` that may be NULL."""
 
     @classmethod
     def from_param(cls, value: Any) -> ctypes.c_void_p:
         """The address of a tensor, or NULL for None."""
-        return ctypes.c_void_p() if value is None else super().from_param(value)
+        return ctypes.c_void_p() if value is None else Floats.from_param(value)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.dtype} on {value.device}"
+    return type(value).__name__
 
 
 class Several:
