@@ -13,6 +13,7 @@ from drawzoo.registry.loader import installed
 from drawzoo.registry.registry import Entry
 from drawzoo.schema.base import override
 from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.store import published
 from drawzoo.store.weights import WEIGHTS, read_model
 from drawzoo.training.loop import Trainer
 
@@ -186,8 +187,9 @@ def test_a_model_of_another_distribution_never_gets_our_weights(tiny, register):
     with pytest.raises(WeightsError, match="no published weights"):
         drawzoo.load("stranger:draw-mnist")
     assert drawzoo.load("drawzoo:draw-mnist").config.steps == 10
+    known = published.manifest()
     ours, theirs = (
-        describe(entry)
+        describe(entry, known.get(published.name_of(entry)))
         for entry in installed().registry.entries("model")
         if entry.name == "draw-mnist"
     )

@@ -19,6 +19,7 @@ def xet(monkeypatch, loopback, models, tmp_path):
     from huggingface_hub import constants
 
     loopback.xet = tmp_path / "xet"
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
     monkeypatch.setattr(constants, "HF_XET_CACHE", str(tmp_path / "chunks"), raising=False)

@@ -39,7 +39,7 @@ class Strided:
         raise TypeError(f"a float32 tensor on the CPU is needed, not {_described(value)}")
 
 
-class Floats:
+class Floats(Strided):
     """`float *`: a contiguous tensor."""
 
     @classmethod
@@ -51,7 +51,7 @@ class Floats:
         raise TypeError(f"a contiguous tensor is needed, not strides {value.stride()}")
 
 
-class Optional:
+class Optional(Floats):
     """`float *` that may be NULL."""
 
     @classmethod
