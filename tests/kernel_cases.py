@@ -2,10 +2,6 @@
 
 import pytest
 import torch
-from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
-from torch._dynamo.backends.common import aot_autograd
-from torch._inductor.decomposition import select_decomp_table
-from torch._inductor.fx_passes.joint_graph import joint_graph_passes
 
 from drawzoo import ops
 from drawzoo.engine.attention import Window
@@ -63,6 +59,11 @@ def of(window, dtype):
 
 def merged(function):
     """Compiled as in training, but for the code that inductor makes in the end."""
+    # Imported here: the compiler takes seconds, of each process that collects the tests.
+    from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+    from torch._dynamo.backends.common import aot_autograd
+    from torch._inductor.decomposition import select_decomp_table
+    from torch._inductor.fx_passes.joint_graph import joint_graph_passes
 
     def backward(graph, inputs):
         joint_graph_passes(graph)  # as inductor, which transposes nothing twice

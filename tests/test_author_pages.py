@@ -4,6 +4,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
+
 import drawzoo
 from drawzoo.registry.loader import installed
 from drawzoo.registry.registry import LOCAL
@@ -18,6 +20,7 @@ def test_hooks_page_is_what_the_hooks_say():
     assert maker.PAGE.read_text(encoding="utf-8") == maker.page()
 
 
+@pytest.mark.slow
 def test_scripts_page_runs_twice_from_top_to_bottom(tmp_path, monkeypatch, forget_local):
     text = (DOCS / "scripts.md").read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))

@@ -108,6 +108,7 @@ class TestCommand:
         assert "images/s; its matrix products alone" in out[0]
         assert out[1].startswith("best at a batch of ")
 
+    @pytest.mark.slow
     def test_scaling_is_plotted(self, run, monkeypatch, tmp_path):
         axes = {"steps": (1, 2), "batch": (2, 4), "units": (4, 8), "pixels": (6, 8)}
         monkeypatch.setattr("drawzoo_bench.scaling.AXES", axes)

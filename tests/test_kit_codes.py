@@ -93,6 +93,7 @@ def test_sound_components_pass(component):
     check(component)
 
 
+@pytest.mark.slow
 def test_those_of_this_repository_pass():
     for kind in ("latent", "decoder", "likelihood"):
         entries = [e for e in registry().entries(kind) if e.distribution == "drawzoo"]

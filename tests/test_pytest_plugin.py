@@ -97,6 +97,7 @@ def project(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_whole_plugin_is_checked(project):
     code, said = project("--drawzoo")
     assert code == 1, said
