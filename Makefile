@@ -16,8 +16,9 @@ demo: $(VENV)/installed
 # Three processes for each core, so that both cores are busy while one waits for a child or a lock,
 # and beside other programs; a process that is done takes tests of the others.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(8, 3 * (os.cpu_count() or 1)))")
+# Without bytecode every process of a test would compile the same modules again.
 test: $(VENV)/installed
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 slow: $(VENV)/installed
 	$(BIN)/pytest -m slow --timeout 1200

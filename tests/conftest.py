@@ -32,6 +32,7 @@ os.environ.update(
 def isolated(monkeypatch, tmp_path):
     """Fixed randomness, empty caches, no settings from outside, no network but the loopback."""
     torch.manual_seed(0)
+    monkeypatch.setattr("drawzoo.registry.loader.SLOW", float("inf"))  # on a busy machine
     monkeypatch.setenv("DRAWZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     for name in ("DATA", "DEBUG", "LOAD_PLUGINS", "DISABLE_PLUGINS", "STRICT_PLUGINS"):

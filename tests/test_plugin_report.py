@@ -21,6 +21,7 @@ class Point(SimpleNamespace):
 
 @pytest.mark.parametrize("seconds, said", [(0.4, False), (0.6, True), (12.0, True)])
 def test_a_slow_plugin_is_named(monkeypatch, caplog, seconds, said):
+    monkeypatch.setattr(plugins, "SLOW", 0.5)
     clock = itertools.count(step=seconds)
     monkeypatch.setattr(plugins, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     Plugins().load(Point(plugin=SimpleNamespace()))
