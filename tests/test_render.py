@@ -9,11 +9,13 @@ from rich.console import Console
 
 from drawzoo import Drawing, Window
 from drawzoo.errors import ConfigError
-from drawzoo.render.animation import CAPTION, READ_COLOUR, SIDE, WRITE_COLOUR, gif
+from drawzoo.render.animation import GAP, LINE, READ_COLOUR, SIDE, WRITE_COLOUR, Panel, film, gif
 from drawzoo.render.grid import PADDING, columns, grid, png, roomy_scale
 from drawzoo.render.terminal import show
 
 SCALE = 3
+LEFT, TOP = GAP + PADDING, GAP + LINE + PADDING
+"""Where the first image of an animation without a title begins."""
 
 
 def window(gx, gy, *, stride=3.0, variance=1.0, size=3):
@@ -106,10 +108,10 @@ class TestGif:
         durations = [duration for _, duration in result]
         assert len(set(durations[:-1])) == 1 and durations[-1] > durations[0] > 0
         width, height = grid(images[0], SCALE).size
-        assert {frame.size for frame, _ in result} == {(width, height + CAPTION)}
+        assert {frame.size for frame, _ in result} == {(width + 2 * GAP, height + LINE + 2 * GAP)}
         for t, (frame, _) in enumerate(result[:-1]):
             assert where(frame, WRITE_COLOUR)[0]
-            inside = frame.getpixel((PADDING + 1, PADDING + 1))
+            inside = frame.getpixel((LEFT + 1, TOP + 1))
             assert inside == pytest.approx([255 * t / 3] * 3, abs=4)
         assert not where(result[-1][0], WRITE_COLOUR)[0]
 
@@ -134,7 +136,8 @@ class TestGif:
             (WRITE_COLOUR, (30.5, 19.5), 3),
         ]:
             count, box = where(frame, colour, tolerance)
-            expected = [PADDING + SCALE * edge for edge in (x - half, y - half, x + half, y + half)]
+            corners = ((LEFT, x - half), (TOP, y - half), (LEFT, x + half), (TOP, y + half))
+            expected = [start + SCALE * edge for start, edge in corners]
             assert box == pytest.approx(expected, abs=1)
             # An outline, nothing inside.
             width, height = box[2] - box[0] + 1, box[3] - box[1] + 1
@@ -158,8 +161,8 @@ class TestGif:
         # Each image with half of the space around it.
         cells = [
             frame.crop((x, y, x + side + PADDING, y + side + PADDING))
-            for y in (PADDING // 2, side + PADDING + PADDING // 2)
-            for x in (PADDING // 2, side + PADDING + PADDING // 2)
+            for y in (TOP - PADDING // 2, TOP + side + PADDING // 2)
+            for x in (LEFT - PADDING // 2, LEFT + side + PADDING // 2)
         ]
         assert where(cells[0], WRITE_COLOUR)[0] > 0
         assert cells[1].tobytes() == cells[2].tobytes() == cells[3].tobytes()
@@ -169,8 +172,8 @@ class TestGif:
         images = torch.zeros(1, 1, 1, 12, 12)
         huge = window([6.0], [6.0], stride=stride, variance=variance)
         frame, _ = frames(gif(drawing(images, None, [huge]), SCALE))[0]
-        last = PADDING + 12 * SCALE - 1
-        assert where(frame, WRITE_COLOUR)[1] == (PADDING, PADDING, last, last)
+        last = 12 * SCALE - 1
+        assert where(frame, WRITE_COLOUR)[1] == (LEFT, TOP, LEFT + last, TOP + last)
 
     def test_without_windows(self):
         images = torch.linspace(0, 1, 3).view(3, 1, 1, 1, 1).expand(3, 2, 3, 6, 6)
@@ -178,21 +181,68 @@ class TestGif:
         assert len(result) >= 3
         assert all(not where(frame, WRITE_COLOUR, 25)[0] for frame, _ in result)
 
+    @pytest.mark.parametrize("channels, tolerance", [(1, 4), (3, 25)])
+    @pytest.mark.parametrize("height, width", [(28, 28), (9, 40), (40, 9)])
     @pytest.mark.parametrize("num", [1, 3])
-    def test_is_large_and_shows_the_input_and_the_step(self, num):
-        images = torch.zeros(2, num, 1, 28, 28)
-        # The last frame is as the second, and is merged with it.
-        alone = frames(gif(drawing(images)))
-        (first, _), (second, _) = frames(gif(drawing(images), inputs=torch.ones_like(images[0])))
-        assert min(alone[0][0].size) >= SIDE
-        assert first.size == (2 * alone[0][0].width, alone[0][0].height)
-        middle = first.width // 2
-        assert first.getpixel((middle + PADDING + 5, PADDING + 5)) == pytest.approx(
-            [255] * 3, abs=4
+    def test_is_large_with_the_input_beside(self, channels, tolerance, height, width, num):
+        images = torch.zeros(2, num, channels, height, width)
+        (alone, _), *_ = frames(gif(drawing(images)))
+        assert alone.width >= SIDE and max(alone.size) < 3 * SIDE
+        # The pictures themselves are: what is black.
+        _, (left, top, right, bottom) = where(alone, (0, 0, 0), tolerance)
+        assert max(right - left, bottom - top) >= SIDE - 2
+        (both, _), *_ = frames(gif(drawing(images), inputs=torch.ones_like(images[0])))
+        assert both.size == (2 * alone.width - GAP, alone.height)
+        count, inputs = where(both, (255, 255, 255), tolerance)
+        assert inputs[2] > alone.width and count > num * (right - left) * (bottom - top) / 5
+        assert where(both, (0, 0, 0), tolerance)[1] == (left, top, right, bottom)
+
+    def text(self, frame, lines):
+        """The light pixels of the text above the pictures."""
+        return where(frame.crop((0, 0, frame.width, GAP + lines * LINE)), (255, 255, 255), 60)
+
+    def test_says_the_step_and_the_name(self):
+        images = torch.zeros(2, 1, 1, 28, 28)
+        (first, _), (second, _) = frames(gif(drawing(images)))
+        assert self.text(first, 1)[0] > 100
+        assert first.tobytes() != second.tobytes()
+        (named, _), *_ = frames(gif(drawing(images), title="draw-mnist"))
+        assert named.size == (first.width, first.height + LINE)
+        below = named.crop((0, LINE, *named.size))
+        assert (
+            below.crop((0, GAP, *below.size)).tobytes()
+            == first.crop((0, GAP, *first.size)).tobytes()
         )
-        assert first.getpixel((PADDING + 5, PADDING + 5)) == pytest.approx([0] * 3, abs=4)
-        strips = [f.crop((0, f.height - CAPTION, *f.size)).tobytes() for f in (first, second)]
-        assert strips[0] != strips[1]
+        assert self.text(named, 1)[0] > 100
+        (longer, _), *_ = frames(gif(drawing(images), title="hf-hub:user/" + "name" * 12))
+        assert longer.size == named.size
+        _, (left, _, right, _) = self.text(longer, 1)
+        assert left >= GAP and SIDE - 40 < right < longer.width
+
+    def test_drawings_side_by_side_wait_for_each_other(self):
+        short = torch.full((1, 1, 1, 12, 12), 0.5)
+        long = torch.linspace(0, 1, 3).view(3, 1, 1, 1, 1).expand(3, 1, 1, 20, 10)
+        windows = [window([6.0], [6.0])]
+        panels = [Panel(drawing(short, None, windows), "one"), Panel(drawing(long), "three")]
+        result = [frame for frame, _ in frames(film(panels, SCALE))]
+        assert len(result) == 3  # the finished one is as the third
+        assert [where(frame, WRITE_COLOUR)[0] > 0 for frame in result] == [True, False, False]
+        one, three = (grid(images[0], SCALE) for images in (short, long))
+        assert result[0].size == (4 * GAP + one.width + three.width, TOP + LINE + three.height + 10)
+        for step, frame in enumerate(result):
+            left, right = (
+                (LEFT + 2, TOP + LINE + 2),
+                (LEFT + one.width + 2 * GAP + 2, TOP + LINE + 2),
+            )
+            assert frame.getpixel(left) == pytest.approx([128] * 3, abs=4)
+            assert frame.getpixel(right) == pytest.approx([255 * step / 2] * 3, abs=4)
+
+    def test_grey_beside_colours(self):
+        red = torch.tensor([1.0, 0.0, 0.0]).view(1, 1, 3, 1, 1).expand(1, 1, 3, 8, 8)
+        panels = [Panel(drawing(torch.ones(1, 1, 1, 8, 8))), Panel(drawing(red))]
+        (frame, _), *_ = frames(film(panels))
+        assert frame.getpixel((LEFT + 9, TOP + 9)) == pytest.approx([255] * 3, abs=8)
+        assert frame.getpixel((frame.width - 40, TOP + 40)) == pytest.approx([255, 0, 0], abs=8)
 
     def test_of_a_model(self, double):
         images = double(steps=3).draw(5)

@@ -158,7 +158,7 @@ def command(
         show_picture(grid(images[:SHOWN]), Console())
     click.echo(f"{counted(num, 'drawing')} in {out}", err=True)
     if gif:
-        write_atomic(gif, animate(drawing))
+        write_atomic(gif, animate(drawing, title=model))
         click.echo(f"{min(num, GIF_NUM)} of them, step by step, in {gif}", err=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -15,74 +15,119 @@ if TYPE_CHECKING:
     from drawzoo.engine.attention import Window
     from drawzoo.engine.drawing import Drawing
 
-__all__ = ["gif"]
+__all__ = ["Panel", "film", "gif"]
 
-SIDE = 280
-"""The shorter side is at least this long, in screen pixels, if no scale is given."""
-CAPTION = 20
-"""Room for the captions below, in screen pixels."""
+SIDE = 480
+"""The longer side of a picture, and the room for it, are at least this long, in screen pixels, if
+no scale is given: a lecture hall can read it."""
+GAP = 12
+"""Screen pixels around each picture."""
+LINE = 34
+"""Of text above the pictures, in screen pixels; the name is the larger one."""
+NAME_SIZE, TEXT_SIZE = 26, 22
+GROUND = "#242424"
 STEP_MS = 300
 LAST_MS = 2_000
 READ_COLOUR = (60, 160, 255)
 WRITE_COLOUR = (255, 60, 40)
 
 
+class Panel(NamedTuple):
+    """The drawings of one model in an animation."""
+
+    drawing: Drawing
+    title: str = ""
+    """What stands above them, such as the model's name."""
+    inputs: Tensor | None = None
+    """What was drawn again, [B, C, H, W], to be shown beside the drawings."""
+    captions: Sequence[str] | None = None
+    """What stands above each frame; by default the step."""
+
+
 def gif(
     drawing: Drawing,
     scale: int | None = None,
     *,
+    title: str = "",
     inputs: Tensor | None = None,
     captions: Sequence[str] | None = None,
 ) -> bytes:
-    """An endless GIF: a frame for each step, and the finished drawing without windows.
+    """An animation of one `Panel`, see `film`."""
+    return film([Panel(drawing, title, inputs, captions)], scale)
+
+
+def film(panels: Sequence[Panel], scale: int | None = None) -> bytes:
+    """An endless GIF: a frame for each step, and the finished drawings without windows.
 
     Each image has its own windows: what was read through is blue, what was written through red.
-    A window's box spans its grid of filters and one σ beyond.
+    A window's box spans its grid of filters and one σ beyond. Drawings of fewer steps than the
+    others' wait, finished.
 
     Arguments:
-        drawing: The drawings.
+        panels: What is shown, side by side.
         scale: Screen pixels for each pixel; by default enough for a side of `SIDE`.
-        inputs: What was drawn again, [B, C, H, W], to be shown beside the drawings.
-        captions: What stands below each frame; by default the step.
     """
-    if scale is None:
-        scale = max(1, -(-SIDE // (min(grid(drawing.images[0]).size) - 2 * PADDING)))
-    captions = captions or [f"step t = {t + 1}" for t in range(len(drawing.images))]
-    beside = None if inputs is None else grid(inputs, scale).convert("RGB")
-    reads: Sequence[Window | None] = drawing.reads or [None] * len(drawing.images)
-    writes: Sequence[Window | None] = drawing.writes or [None] * len(drawing.images)
-    frames = []
-    for images, read, write, text in zip(drawing.images, reads, writes, captions, strict=True):
-        frame = grid(images, scale).convert("RGB")
-        for window, colour in ((read, READ_COLOUR), (write, WRITE_COLOUR)):
-            if window is not None:
-                _outline(frame, window, colour, tuple(images.shape[2:]), scale)
-        frames.append(_captioned(frame, text, beside))
-    frames.append(_captioned(grid(drawing.images[-1], scale).convert("RGB"), captions[-1], beside))
+    steps = max(len(panel.drawing.images) for panel in panels)
+    top = GAP + LINE * (2 if any(panel.title for panel in panels) else 1)
     # One palette for all: grey levels and the two colours, so that nothing flickers.
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
-    if drawing.images.shape[2] == 1:
-        frames = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    grey = all(panel.drawing.images.shape[2] == 1 for panel in panels)
+    frames = []
+    for step in range(steps + 1):
+        strips = [_strip(panel, step, step == steps, top, scale) for panel in panels]
+        size = sum(strip.width for strip in strips), max(strip.height for strip in strips)
+        frame, left = Image.new("RGB", size, GROUND), 0
+        for strip in strips:
+            frame.paste(strip, (left, 0))
+            left += strip.width
+        frames.append(
+            frame.quantize(palette=palette, dither=Image.Dither.NONE)
+            if grey
+            else frame.convert("P", palette=Image.Palette.ADAPTIVE)
+        )
     buffer = io.BytesIO()
-    durations = [STEP_MS] * (len(frames) - 1) + [LAST_MS]
+    durations = [STEP_MS] * steps + [LAST_MS]
     frames[0].save(
         buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
     )
     return buffer.getvalue()
 
 
-def _captioned(frame: Image.Image, text: str, beside: Image.Image | None) -> Image.Image:
-    """The frame with a caption below, and the input, if there is one, to the right of it."""
-    panels = [(frame, text)] if beside is None else [(frame, text), (beside, "input")]
-    width = sum(panel.width for panel, _ in panels)
-    whole = Image.new("RGB", (width, frame.height + CAPTION), "white")
-    pen, left = ImageDraw.Draw(whole), 0
-    for panel, label in panels:
-        pen.text((left + PADDING, panel.height + 2), label, "black", ImageFont.load_default(13))
-        whole.paste(panel, (left, 0))
-        left += panel.width
-    return whole
+def _strip(panel: Panel, step: int, last: bool, top: int, scale: int | None) -> Image.Image:
+    """A panel at a step, with its text; without windows if it is the last frame or has waited."""
+    drawing, steps = panel.drawing, len(panel.drawing.images)
+    at = min(step, steps - 1)
+    images = drawing.images[at]
+    least = 0
+    if scale is None:
+        least = SIDE
+        scale = max(1, -(-SIDE // (max(grid(images).size) - 2 * PADDING)))
+    picture = grid(images, scale).convert("RGB")
+    for windows, colour in ((drawing.reads, READ_COLOUR), (drawing.writes, WRITE_COLOUR)):
+        if windows is not None and step < steps and not last:
+            _outline(picture, windows[at], colour, tuple(images.shape[2:]), scale)
+    text = panel.captions[at] if panel.captions else f"step {at + 1} of {steps}"
+    pictures = [(picture, text)]
+    if panel.inputs is not None:
+        pictures.append((grid(panel.inputs, scale).convert("RGB"), "input"))
+    rooms = [max(picture.width, least) for picture, _ in pictures]
+    size = sum(rooms) + GAP * (len(rooms) + 1), top + picture.height + GAP
+    strip, left = Image.new("RGB", size, GROUND), GAP
+    pen = ImageDraw.Draw(strip)
+    _write(pen, panel.title, (left, top - 2 * LINE), NAME_SIZE, size[0] - 2 * GAP)
+    for (picture, text), room in zip(pictures, rooms, strict=True):
+        _write(pen, text, (left, top - LINE), TEXT_SIZE, room)
+        strip.paste(picture, (left + (room - picture.width) // 2, top))
+        left += room + GAP
+    return strip
+
+
+def _write(pen: ImageDraw.ImageDraw, text: str, at: tuple[int, int], size: int, room: int) -> None:
+    """Writes a line, smaller where it would be longer than the room."""
+    length = ImageFont.load_default(size).getlength(text)
+    font = ImageFont.load_default(size * min(1.0, room / max(length, 1)))
+    pen.text(at, text, "white", font)
 
 
 def _outline(
@@ -102,7 +147,9 @@ def _outline(
         # A window may reach beyond its canvas, but its outline must not enter the next one.
         left, right = (min(max(edge, 0), width - 1) for edge in (left, right))
         top, bottom = (min(max(edge, 0), height - 1) for edge in (top, bottom))
-        pen.rectangle((x0 + left, y0 + top, x0 + right, y0 + bottom), outline=colour)
+        box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
+        # As seen from the last row.
+        pen.rectangle(box, outline=colour, width=max(1, min(height, width) // 120))
 
 
 def _palette() -> list[int]:

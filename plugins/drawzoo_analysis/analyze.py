@@ -216,7 +216,8 @@ def interpolate(
         images = torch.stack([drawing.images[-1] for drawing in drawings.values()], dim=1)
         captions = [f"{' | '.join(drawings)}: {i / (num - 1):.2f}" for i in range(num)]
         inputs = None if ends is None else torch.cat(ends)
-        animation = animate(Drawing(images, images, None, None), inputs=inputs, captions=captions)
+        drawing = Drawing(images, images, None, None)
+        animation = animate(drawing, title=model, inputs=inputs, captions=captions)
         write_atomic(gif, animation)
         click.echo(f"the same as an animation, {' and '.join(drawings)}, in {gif}", err=True)
     # How far each image is from the one before it, as the mean over its pixels.

@@ -70,5 +70,5 @@ def command(model: str, codes: Path, num: int | None, out: Path, gif: Path | Non
     write_atomic(out, png(grid(whole, roomy_scale(whole))))
     click.echo(f"{counted(len(whole), 'drawing')} in {out}", err=True)
     if gif and first:
-        write_atomic(gif, animate(first))
+        write_atomic(gif, animate(first, title=model))
         click.echo(f"{first.images.shape[1]} of them, step by step, in {gif}", err=True)

@@ -95,7 +95,7 @@ def command(
     if gif:
         inputs = torch.cat([result.x for result in results])
         drawing = join([result.drawing for result in results])
-        write_atomic(gif, animate(drawing, inputs=inputs))
+        write_atomic(gif, animate(drawing, title=model, inputs=inputs))
         click.echo(f"the same with windows in {gif}", err=True)
     rows: list[dict[str, Any]] = [
         {
