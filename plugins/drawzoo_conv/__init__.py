@@ -40,6 +40,12 @@ def register_models(register: Registrar) -> None:
         weights="drawzoo",
     )
     register(
+        "model1-binarized-mnist",
+        f"{at}:MODEL1_BINARIZED_MNIST",
+        summary="Model I with T=20, for the fixed binarised MNIST of the paper",
+        weights="drawzoo",
+    )
+    register(
         "model1-fashion-mnist",
         f"{at}:MODEL1_FASHION_MNIST",
         summary="Model I, of pieces of clothing",

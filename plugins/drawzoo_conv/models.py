@@ -6,7 +6,7 @@ import msgspec
 
 from drawzoo import ComponentConfig, ModelConfig
 
-__all__ = ["MODEL1_FASHION_MNIST", "MODEL1_MNIST", "MODEL3_MNIST"]
+__all__ = ["MODEL1_BINARIZED_MNIST", "MODEL1_FASHION_MNIST", "MODEL1_MNIST", "MODEL3_MNIST"]
 
 MODEL1_MNIST = ModelConfig(
     variant="model1",
@@ -17,6 +17,8 @@ MODEL1_MNIST = ModelConfig(
     ),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
+
+MODEL1_BINARIZED_MNIST = msgspec.structs.replace(MODEL1_MNIST, dataset="binarized-mnist", steps=20)
 
 MODEL1_FASHION_MNIST = msgspec.structs.replace(MODEL1_MNIST, dataset="fashion-mnist")
 
