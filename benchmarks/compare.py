@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 from drawzoo_bench.floor import floor, products
+from drawzoo_bench.plain_draw import PlainDraw, train_step
 from drawzoo_bench.timing import alternate
-from plain_draw import PlainDraw, train_step
 
 from drawzoo.data.images import Images
 from drawzoo.registry.build import model_config

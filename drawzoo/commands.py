@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from drawzoo.schema.model import COMPONENTS
     from drawzoo.store.published import manifest, pinned, shipped
     from drawzoo.store.sources import HUB, LOCAL, locate
+    from drawzoo.training.validation import load_images
 
 __all__ = [
     "make_folder",
@@ -81,6 +82,7 @@ __all__ = [
     "grid",
     "join",
     "json_option",
+    "load_images",
     "load_model",
     "load_models",
     "locate",
@@ -136,6 +138,7 @@ _LAZY = {
     "grid": "render.grid:grid",
     "join": "engine.drawing:join",
     "json_option": "cli.options:json_option",
+    "load_images": "training.validation:load_images",
     "load_model": "cli.loading:load_model",
     "load_models": "cli.loading:load_models",
     "locate": "store.sources:locate",

@@ -1,23 +1,11 @@
-"""The engine against `benchmarks/plain_draw.py`, DRAW written independently, in float64."""
-
-import importlib.util
-from pathlib import Path
+"""The engine against the benchmarks' plain DRAW, written independently, in float64."""
 
 import pytest
 import torch
+from drawzoo_bench.plain_draw import PlainDraw
 
 from drawzoo import build
 from drawzoo.schema.base import override
-
-PLAIN = Path(__file__).parent.parent / "benchmarks" / "plain_draw.py"
-
-
-@pytest.fixture(scope="module")
-def plain_draw():
-    spec = importlib.util.spec_from_file_location("plain_draw", PLAIN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def pairs(plain, model):
@@ -42,10 +30,10 @@ def pairs(plain, model):
 
 
 @pytest.mark.parametrize("steps", [1, 4])
-def test_bound_and_gradients(plain_draw, tiny, monkeypatch, steps):
+def test_bound_and_gradients(tiny, monkeypatch, steps):
     config = tiny(image=(1, 8, 8), steps=steps, latent=3, decoder=6)
     model = build(override(config, {"encoder.units": 6, "reader.size": 3})).double()
-    plain = plain_draw.PlainDraw(steps, units=6, latent=3, read=3, write=2, side=8).double()
+    plain = PlainDraw(steps, units=6, latent=3, read=3, write=2, side=8).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.commands import OutputFile, check_device, json_option
+from drawzoo.commands import OutputFile, check_device, data_option, json_option
 
 if TYPE_CHECKING:
     from drawzoo import ModelConfig
+    from drawzoo_bench.quality import Course, Task
 
 SAMPLE_BATCHES = (100, 250, 500, 1000, 2000)
 """Tried by `bench sample` for the best one."""
@@ -21,11 +22,13 @@ SAMPLE_BATCHES = (100, 250, 500, 1000, 2000)
 def command() -> None:
     """Measures speed, and in the same minutes the model's matrix products alone: the floor.
 
-    The model has new weights and random images: nothing is downloaded.
+    The model has new weights and random images, so that nothing is downloaded; but quality trains
+    on the model's own data.
     """
 
 
-def _options(batch: int, compile: bool) -> Callable[[Any], Any]:
+def _options(batch: int, compile: bool, *, seconds: bool = True) -> Callable[[Any], Any]:
+    """The options that the commands share; `seconds` are for all that repeat one piece of work."""
     options = [
         click.argument("model"),
         click.option(
@@ -52,15 +55,18 @@ def _options(batch: int, compile: bool) -> Callable[[Any], Any]:
         click.option(
             "--threads", type=click.IntRange(1, 1024), help="Of the CPU. [torch's choice]"
         ),
-        click.option(
-            "--seconds",
-            type=click.FloatRange(0, 3600),
-            default=10,
-            show_default=True,
-            help="For the measurement, compilation and warm-up apart.",
-        ),
         json_option,
     ]
+    if seconds:
+        options.append(
+            click.option(
+                "--seconds",
+                type=click.FloatRange(0, 3600),
+                default=10,
+                show_default=True,
+                help="For the measurement, compilation and warm-up apart.",
+            )
+        )
 
     def decorate(function: Any) -> Any:
         for option in reversed(options):
@@ -130,6 +136,152 @@ def scaling(out: Path, **options: Any) -> None:
                 f"{record['us_per_image']:.1f} µs an image; floor {record['gemm_floor_ms']:.2f} ms"
             )
     click.echo(f"plotted in {out}", err=True)
+
+
+@command.command
+@_options(batch=128, compile=True, seconds=False)
+@click.option(
+    "--target",
+    type=click.FloatRange(0, min_open=True),
+    required=True,
+    metavar="NATS",
+    help="The bound on validation to be reached, in nats an image.",
+)
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(0, 10**5, min_open=True),
+    default=60,
+    show_default=True,
+    help="Of each training, of which there are six.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 10**6),
+    help="That MODEL's learning rates fall over. [as drawzoo train]",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(1, 10**9),
+    default=200,
+    show_default=True,
+    help="Steps from one evaluation to the next.",
+)
+@data_option
+@click.option(
+    "--out",
+    type=OutputFile(".png"),
+    default=Path("quality.png"),
+    show_default="quality.png, with a number if that is there",
+    help="The plot (PNG).",
+)
+def quality(
+    target: float,
+    max_minutes: float,
+    epochs: int | None,
+    every: int,
+    data: Path | None,
+    out: Path,
+    **options: Any,
+) -> None:
+    """Measures the minutes of training to a given bound, beside a plain DRAW.
+
+    MODEL is trained as by drawzoo train; then a plain DRAW of the same sizes as people write it,
+    with Adam at 0.001 and PyTorch's initialisation; then the same plain DRAW with MODEL's
+    initialisation and each of four rates, of which the best counts. One after another, on the same
+    images; the bound is of the validation images of drawzoo train. Minutes are of training and of
+    compiling it; evaluation is not counted. Ctrl-C keeps what was measured.
+
+    \b
+    drawzoo bench quality draw-mnist --target 90 --epochs 12
+    """
+    import torch
+
+    from drawzoo import DataError, RunConfig, TrainingConfig
+    from drawzoo.commands import (
+        check_writable,
+        data_root,
+        load_images,
+        override,
+        print_json,
+        write_atomic,
+    )
+
+    check_writable(out)
+    config = _prepared(options)
+    from drawzoo_bench.quality import Task, check_sizes, compare, plot, record
+
+    check_sizes(config)
+    changes = {"batch_size": options["batch"]} | ({"epochs": epochs} if epochs else {})
+    training = override(TrainingConfig(), changes)
+    images, validation = load_images(RunConfig(config, training), data_root(data))
+    if validation is None:
+        raise DataError(
+            f"the {len(images.pixels)} images of {config.dataset} are too few to hold out some "
+            "for the bound; train on more"
+        )
+    task = Task(target, max_minutes, every, torch.device(options["device"]))
+    courses: list[Course] = []
+    interrupted = False
+    try:
+        compare(
+            config,
+            training,
+            images,
+            validation,
+            task,
+            compile=options["compile"],
+            courses=courses,
+            report=_report,
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+    measured = [course for course in courses if course.nats]
+    if measured:
+        write_atomic(out, plot(measured, task))
+        click.echo(f"plotted in {out}", err=True)
+        figures = record(measured, task, config, training)
+        if options["as_json"]:
+            print_json(figures, indent=2)
+        else:
+            _tell(measured, task, figures)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _report(course: Course) -> None:
+    click.echo(
+        f"{course.name}: step {course.step[-1]}, {course.minutes[-1]:.2f} minutes, "
+        f"{course.nats[-1]:.2f} nats",
+        err=True,
+    )
+
+
+def _tell(courses: list[Course], task: Task, figures: dict[str, Any]) -> None:
+    """A line a course that counts, and how much faster the first was."""
+    from drawzoo_bench.quality import best
+
+    ours, tuned = courses[0], best(courses)
+    theirs = [c for c in courses[1:] if c.initialisation == "PyTorch" or c is tuned]
+    for course in (ours, *theirs):
+        note = ", the best of its rates" if course is tuned else ""
+        if course.reached is not None:
+            said = f"{task.target:g} nats in {course.reached:.2f} minutes"
+        else:
+            said = (
+                f"{task.target:g} nats not reached in {course.minutes[-1]:.2f} minutes "
+                f"({course.end}; at best {min(course.nats):.2f})"
+            )
+        click.echo(f"{course.name}{note}: {said}")
+    for course in theirs:
+        # A course that was given up early says nothing of how long it would have taken.
+        if ours.reached and course.minutes[-1] and course.end in ("reached", "out of time"):
+            least = "at most " if course.reached is None else ""
+            share = ours.reached / course.minutes[-1]
+            click.echo(f"{least}{share:.3f} of the minutes of {course.name}")
+    click.echo(
+        f"one after another, {figures['device']}, {figures['threads']} threads, "
+        f"{figures['processor']}, torch {figures['torch']}"
+    )
 
 
 def _prepared(options: dict[str, Any]) -> ModelConfig:

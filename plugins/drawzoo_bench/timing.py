@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Timing", "alternate", "peak_memory_mb", "processor"]
+__all__ = ["Timing", "alternate", "peak_memory_mb", "processor", "wait"]
 
 WARM_UP = 3
 LEAST = 7
@@ -47,15 +47,16 @@ def alternate(
     end = time.perf_counter() + seconds
     while len(times[0]) < LEAST or time.perf_counter() < end:
         for work, taken in zip(works, times, strict=True):
-            _wait(device)
+            wait(device)
             start = time.perf_counter()
             work()
-            _wait(device)
+            wait(device)
             taken.append(1e3 * (time.perf_counter() - start))
     return [_timing(taken) for taken in times]
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Waits until a device has done all that was asked of it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,11 +1,13 @@
 """DRAW as people write it: plain eager PyTorch, `nn.LSTMCell`, one operation after the other.
 
-The yardstick of the benchmarks, no part of the package. It follows the paper and the public
-implementations in PyTorch, and is neither tuned nor slowed down: the same sizes, the same loss,
-the same optimiser (Adam, as PyTorch gives it) and clipping.
+The yardstick of the benchmarks. It follows the paper and the public implementations in PyTorch,
+and is neither tuned nor slowed down: the same sizes, the same loss, the same optimiser (Adam, as
+PyTorch gives it) and clipping.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,8 @@ __all__ = ["PlainDraw", "train_step"]
 class PlainDraw(nn.Module):
     """DRAW with attentive read and write, on square images of one channel.
 
+    Drawings start from zeros that are not learned, as does the state of the LSTMs.
+
     Arguments:
         steps: T.
         units: Of both LSTMs.
@@ -25,6 +29,8 @@ class PlainDraw(nn.Module):
         write: N of the write window.
         side: A = B, in pixels.
     """
+
+    canvas: Tensor
 
     def __init__(
         self,
@@ -45,10 +51,37 @@ class PlainDraw(nn.Module):
         self.read_window = nn.Linear(units, 5)
         self.write_window = nn.Linear(units, 5)
         self.patch = nn.Linear(units, write**2)
+        self.register_buffer("canvas", torch.zeros(side, side), persistent=False)
+
+    @torch.no_grad()
+    def start_as_drawzoo(self, canvas: Tensor) -> None:
+        """Replaces PyTorch's initialisation by that of `draw-mnist`.
+
+        Arguments:
+            canvas: The logits that drawings start from, [side, side].
+        """
+        for cell in (self.encoder, self.decoder):
+            span = (cell.input_size + cell.hidden_size) ** -0.5
+            for weight in (cell.weight_ih, cell.weight_hh):
+                weight.uniform_(-span, span)
+            for bias in (cell.bias_ih, cell.bias_hh):
+                bias.zero_()
+            cell.bias_ih[self.units : 2 * self.units] = 1  # of the forget gates
+        for layer in (self.mu, self.log_sigma):
+            layer.bias.zero_()
+        self.log_sigma.weight *= 0.1
+        for window, size in ((self.read_window, self.n_read), (self.write_window, self.n_write)):
+            window.weight *= 0.1
+            window.bias.zero_()
+            if size == 2:
+                share = self.side / size
+                window.bias[2] = 2 * math.log(share / 2)
+                window.bias[3] = math.log(share / (self.side - 1))
+        self.canvas.copy_(canvas)
 
     def filters(self, parameters: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """F_X and F_Y, [B, N, side] each, and the intensity [B, 1, 1]: eq. 21 to 26."""
-        gx, gy, log_var, log_delta, log_gamma = parameters.split(1, dim=1)
+        gx, gy, log_var, log_delta, log_gamma = torch.split(parameters, 1, dim=1)
         gx = (self.side + 1) / 2 * (gx + 1)
         gy = (self.side + 1) / 2 * (gy + 1)
         delta = (self.side - 1) / (n - 1) * torch.exp(log_delta)
@@ -81,7 +114,7 @@ class PlainDraw(nn.Module):
         """The bound's mean over a batch of images [B, 1, side, side], in nats."""
         x = images.squeeze(1)
         batch = len(x)
-        canvas = x.new_zeros(batch, self.side, self.side)
+        canvas = self.canvas.expand(batch, -1, -1)
         h_enc = c_enc = h_dec = c_dec = x.new_zeros(batch, self.units)
         kl = x.new_zeros(batch)
         for _ in range(self.steps):
@@ -101,7 +134,7 @@ class PlainDraw(nn.Module):
     def sample(self, num: int) -> Tensor:
         """Images from the prior, [num, 1, side, side]."""
         weight = self.patch.weight
-        canvas = weight.new_zeros(num, self.side, self.side)
+        canvas = self.canvas.expand(num, -1, -1)
         h_dec = c_dec = weight.new_zeros(num, self.units)
         for _ in range(self.steps):
             z = torch.randn(num, self.latent, device=weight.device)
