@@ -186,6 +186,18 @@ class Random(Made):
         return Images(torch.randint_like(PIXELS, 255), None, binarize=True)
 
 
+class Seeds(Made):
+    def load(self, root, split, *, download):
+        torch.manual_seed(0)
+        return GREY
+
+
+class Writes(Made):
+    def load(self, root, split, *, download):
+        (root / "cache").write_text(split)
+        return GREY
+
+
 class NoSplits(Made):
     splits = ["train"]  # noqa: RUF012
 
@@ -209,7 +221,7 @@ class Dice(Images):
 
 def test_sound_datasets_pass():
     check_dataset(SYNTHETIC)
-    check_dataset(Made(GREY))
+    check_dataset(Made(GREY, Images(PIXELS + 1, None, binarize=True)))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +234,9 @@ def test_sound_datasets_pass():
         (NoSplits(GREY), "does not name its splits"),
         (Lost(GREY), "fails in its split 'train': FileNotFoundError"),
         (Random(GREY), "gives other images each time"),
+        (Seeds(GREY), "seeds torch's random numbers when it is loaded"),
+        (Writes(GREY), "writes into the folder of data"),
+        (Made(GREY, GREY), "has the same images in its splits"),
         (Made(PIXELS), "gives no Images"),
         (Made(Images(PIXELS.float(), None, binarize=True)), "not uint8"),
         (Made(Images(PIXELS, torch.zeros(5), binarize=True)), "labels that are not int64"),

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import torch
 from torch import Tensor
 
-from drawzoo.testing.bench import Bench, seeded
+from drawzoo.testing.bench import Bench
+from drawzoo.testing.fault import Fault
 from drawzoo.testing.forms import same
 from drawzoo.testing.kind import BATCH, Inputs
+from drawzoo.testing.randomness import seeded
+from drawzoo.testing.surroundings import check_unseeded
 
-__all__ = ["batch", "double", "finite", "form", "interleaved", "same_each_time", "uses"]
+__all__ = [
+    "batch",
+    "double",
+    "finite",
+    "form",
+    "interleaved",
+    "same_each_time",
+    "seeds_nothing",
+    "uses",
+]
 
 
 def form(bench: Bench) -> None:
@@ -29,7 +43,11 @@ def form(bench: Bench) -> None:
             )
         before = {k: v.clone() for k, v in component.state_dict().items()}
         with torch.no_grad(), seeded(0):
-            bench.kind.inspect(component, _clone(bench.given), bench.who)
+            try:
+                bench.kind.inspect(component, _clone(bench.given), bench.who)
+            except Fault:
+                _blame_memory(bench)
+                raise
             out = bench.kind.run(component, _clone(bench.given))
         if not isinstance(out, Tensor):
             bench.fail("gives no tensor", f"a {type(out).__name__}", "return a tensor [B, …]")
@@ -53,6 +71,31 @@ def form(bench: Bench) -> None:
             f"changes its own weights when it is called: {changed[0]}",
             "in evaluation mode, without gradients",
             "compute new tensors; what must be remembered from step to step is the state",
+        )
+
+
+def _blame_memory(bench: Bench) -> None:
+    """Parts that do not agree may do so because a call remembers another: the cause, then."""
+    for check in (same_each_time, interleaved):
+        try:
+            check(bench)
+        except Fault:
+            raise
+        except Exception:
+            return
+
+
+def seeds_nothing(bench: Bench) -> None:
+    """Random numbers are everybody's."""
+
+    def build() -> Any:
+        return bench.component(bench.config, bench.sizes)
+
+    check_unseeded(bench.who, "when it is built", build)
+    component = bench.built()
+    with torch.no_grad():
+        check_unseeded(
+            bench.who, "when it is called", lambda: bench.kind.run(component, bench.given)
         )
 
 
@@ -105,21 +148,27 @@ def batch(bench: Bench) -> None:
     """Each image by itself."""
     component = bench.built()
     whole = bench.call(component, bench.given)
-    with bench.blame("fails on a batch of one image", "take the batch from the inputs' shape"):
-        alone = torch.cat(
-            [
-                bench.call(component, {k: t[i : i + 1] for k, t in bench.given.items()})
-                for i in range(BATCH)
+    # A pair first, because statistics of one image often cannot be computed at all.
+    for size in (2, 1):
+        with bench.blame(
+            f"fails on a batch of {size} images" if size > 1 else "fails on a batch of one image",
+            "take the batch from the inputs' shape",
+        ):
+            parts = [
+                bench.call(component, {k: t[i : i + size] for k, t in bench.given.items()})
+                for i in range(0, BATCH, size)
+                if size == 1 or i + size <= BATCH
             ]
-        )
-    if alone.shape != whole.shape or not torch.allclose(
-        alone, whole, rtol=1e-3, atol=1e-4, equal_nan=True
-    ):
-        bench.fail(
-            "lets the images of a batch influence each other",
-            f"{BATCH} images give other results together than one by one",
-            "compute along the other dimensions than the first; batch norm keeps statistics",
-        )
+        found = torch.cat(parts)
+        expected = whole[: len(found)]
+        if found.shape != expected.shape or not torch.allclose(
+            found, expected, rtol=1e-3, atol=1e-4, equal_nan=True
+        ):
+            bench.fail(
+                "lets the images of a batch influence each other",
+                f"{BATCH} images give other results than {size} of them",
+                "compute along the other dimensions than the first; batch norm keeps statistics",
+            )
 
 
 def finite(bench: Bench) -> None:
@@ -152,6 +201,37 @@ def double(bench: Bench) -> None:
         bench.kind.inspect(component, inputs, bench.who)
     if out.dtype != torch.float64:
         bench.fail(what, f"{out.dtype} comes from inputs of torch.float64", do)
+    try:
+        torch.set_default_dtype(torch.float64)
+        with torch.no_grad(), seeded(0):
+            other = bench.kind.run(component, inputs)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    if not torch.allclose(out, other, rtol=1e-11, atol=1e-11):
+        bench.fail(
+            what, f"constants of float32: they are off by up to {(out - other).abs().max():.1g}", do
+        )
+    if _rounds(bench, component, inputs):
+        bench.fail(what, "the results move in steps of float32 when the inputs move evenly", do)
+
+
+def _rounds(bench: Bench, component: Any, inputs: Inputs) -> bool:
+    """Whether results are rounded on the way: second differences are then of float32's size.
+
+    Two distances, as a kink may lie between any three points.
+    """
+
+    def bends(distance: float) -> bool:
+        moved = [
+            {k: t + side * distance if k in bench.kind.large else t for k, t in inputs.items()}
+            for side in (-1, 0, 1)
+        ]
+        with torch.no_grad(), seeded(0):
+            before, here, after = (bench.kind.run(component, each) for each in moved)
+        bend = (before - 2 * here + after).abs()
+        return bool((bend > 1e-9 * here.abs().clamp_min(1e-3)).double().mean() > 0.1)
+
+    return bends(1e-6) and bends(3e-7)
 
 
 def uses(bench: Bench) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import typing
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,24 +14,10 @@ from drawzoo.engine.components import Component, Sizes
 from drawzoo.schema.base import Config, convert, to_dict
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kind import Inputs, Kind
+from drawzoo.testing.randomness import seeded
+from drawzoo.testing.surroundings import settings_kept
 
-__all__ = ["Bench", "check_settings", "seeded"]
-
-
-@contextlib.contextmanager
-def seeded(seed: int, other: int | None = None) -> Iterator[None]:
-    """Seeds torch's randomness, and NumPy's and Python's by `other`; puts all back afterwards."""
-    other = seed if other is None else other
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        random.seed(other)
-        np.random.seed(other)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
+__all__ = ["Bench", "check_settings"]
 
 
 def check_settings(who: str, config: Any) -> None:
@@ -124,6 +107,7 @@ class Bench:
                 f"those that are known: {', '.join(self.kind.neighbours) or 'none'}",
                 f"{self.component.__name__}({self.config!r}, {self.sizes!r})",
             ),
+            settings_kept(self.who),
             seeded(seed),
         ):
             built = self.component(self.config, self.sizes).eval()
@@ -135,8 +119,8 @@ class Bench:
 
     def call(self, component: Component, inputs: Inputs, seed: int = 0) -> Tensor:
         """The output, detached; the randomness that it might use is seeded."""
-        with torch.no_grad(), seeded(seed):
-            return self.kind.run(component, inputs)
+        with torch.no_grad(), settings_kept(self.who), seeded(seed):
+            return self.kind.run(component, {name: t.clone() for name, t in inputs.items()})
 
     def _settings(self, settings: dict[str, object]) -> Any:
         kind = self.component.Config

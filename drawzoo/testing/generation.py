@@ -160,9 +160,10 @@ class _LikelihoodKind(Kind):
     def shape(self, component: Likelihood, sizes: Sizes) -> tuple[int, ...]:
         return (1 + math.prod(sizes.image),)
 
-    def run(self, component: Likelihood, inputs: Inputs) -> Tensor:
+    def turns(self, component: Likelihood, inputs: Inputs) -> Iterator[Tensor | None]:
         nats = component.nats(inputs["canvas"], inputs["x"])
-        return torch.cat([nats[:, None], component.mean(inputs["canvas"]).flatten(1)], dim=1)
+        yield None
+        yield torch.cat([nats[:, None], component.mean(inputs["canvas"]).flatten(1)], dim=1)
 
     def inspect(self, component: Likelihood, inputs: Inputs, who: str) -> None:
         canvas, x = inputs["canvas"], inputs["x"]

@@ -77,6 +77,15 @@ class _EncoderKind(Kind):
         x, glimpse, h_dec = inputs["x"], inputs["glimpse"], inputs["h_dec"]
         context = unchanged(who, "prepare", lambda: component.prepare(x), inputs)
         batch_first(who, "the context that prepare gives", context, x)
+        if component.classifies:
+            logits = component.classify(context)
+            if logits.dim() != 2 or len(logits) != len(x):
+                raise Fault(
+                    who,
+                    "has a classify that does not give logits [B, K]",
+                    f"shape {list(logits.shape)} for {len(x)} images",
+                    "give one number for each image and class",
+                )
         state = component.initial_state(len(x))
         check_state(who, "initial_state", state, x)
         for step in range(STEPS):
@@ -91,13 +100,21 @@ class _EncoderKind(Kind):
         if not component.needs_labels:
             return None
         context = component.prepare(inputs["x"])
-        loss = component.auxiliary_loss(context, torch.arange(BATCH) % 2)
+        labels = torch.arange(BATCH) % 2
+        loss = component.auxiliary_loss(context, labels)
         if loss.shape != (BATCH,):
             raise Fault(
                 who,
                 "has an auxiliary_loss that is not one number for each image",
                 f"shape {list(loss.shape)} for {BATCH} images",
                 'give [B]: the functions of torch take reduction="none"',
+            )
+        if torch.equal(loss, component.auxiliary_loss(context, 1 - labels)):
+            raise Fault(
+                who,
+                "has an auxiliary_loss that ignores the labels",
+                f"labels {labels.tolist()} and {(1 - labels).tolist()} give the same",
+                "compute the loss of the labels, or set needs_labels = False",
             )
         return loss
 

@@ -25,6 +25,7 @@ EVEN = (3, 12, 20)
 
 CHECKS = (
     learning.registered,
+    behaviour.seeds_nothing,
     behaviour.same_each_time,
     behaviour.interleaved,
     modes.meta,

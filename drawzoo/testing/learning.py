@@ -11,9 +11,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from drawzoo.engine.components import Component
-from drawzoo.testing.bench import Bench, seeded
+from drawzoo.testing.bench import Bench
 from drawzoo.testing.forms import same
 from drawzoo.testing.kind import BATCH, Inputs
+from drawzoo.testing.randomness import seeded
 
 __all__ = ["differing", "first_step", "gradients", "registered", "saving", "training"]
 
@@ -140,6 +141,15 @@ def registered(bench: Bench) -> None:
     component = bench.built()
     known = {id(part) for part in (*component.modules(), *component.parameters())}
     for path, part in component.named_modules():
+        for name, blocks in getattr(part, "matrix_blocks", {}).items():
+            matrix = dict(part.named_parameters()).get(name)
+            if matrix is None or matrix.dim() != 2 or len(matrix) % blocks:
+                bench.fail(
+                    f"declares matrix_blocks that it has not: {f'{path}.{name}'.lstrip('.')}",
+                    f"{blocks} blocks of "
+                    + ("no parameter" if matrix is None else f"shape {list(matrix.shape)}"),
+                    "name a matrix, and the number of matrices that lie one below the other in it",
+                )
         for name, value in vars(part).items():
             if isinstance(value, Tensor) and value.requires_grad:
                 bench.fail(

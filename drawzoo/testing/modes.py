@@ -7,9 +7,10 @@ import warnings
 import torch
 from torch import Tensor
 
-from drawzoo.testing.bench import Bench, seeded
+from drawzoo.testing.bench import Bench
 from drawzoo.testing.fault import Fault, reason
 from drawzoo.testing.kind import Inputs
+from drawzoo.testing.randomness import seeded
 
 __all__ = ["graph", "meta"]
 

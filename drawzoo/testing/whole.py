@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from drawzoo.data.images import Images
 from drawzoo.errors import DataError, DrawzooError
 from drawzoo.schema.base import decode, encode
 from drawzoo.schema.model import ModelConfig
-from drawzoo.testing.bench import seeded
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kit import check_parts
+from drawzoo.testing.randomness import seeded
+from drawzoo.testing.surroundings import check_unseeded, settings_kept
 
 __all__ = ["dataset_faults", "model_faults", "plugin_faults"]
 
@@ -44,23 +46,45 @@ def dataset_faults(dataset: Any, root: Path | None) -> None:
             f"splits is {splits!r}",
             'set splits = ("train", "test"): a tuple of names, "train" for training',
         )
-    shapes = {}
+    shapes: dict[str, list[int]] = {}
+    seen: dict[str, set[bytes]] = {}
     with tempfile.TemporaryDirectory(prefix="drawzoo-") as empty:
         for split in splits:
             images = _loaded(who, dataset, split, root, Path(empty))
             if images is not None:
                 shapes[split] = list(images.pixels.shape[1:])
+                _check_apart(who, split, images, seen)
     if len({tuple(shape) for shape in shapes.values()}) > 1:
         raise Fault(
             who, "has splits of different shapes", str(shapes), "give all images one [C, H, W]"
         )
 
 
+def _check_apart(who: str, split: str, images: Images, seen: dict[str, set[bytes]]) -> None:
+    """No split is another one, or most of another one; `seen` has the splits before."""
+    found = {hashlib.sha256(image.numpy().tobytes()).digest() for image in images.pixels}
+    for other, theirs in seen.items():
+        if len(found & theirs) > min(len(found), len(theirs)) / 2:
+            raise Fault(
+                who,
+                f"has the same images in its splits {other!r} and {split!r}",
+                f"{len(found & theirs)} images are in both",
+                "hold images out that training never sees",
+            )
+    seen[split] = found
+
+
 def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) -> Images | None:
     """The checked images of a split, or None if its files are not there and need not be."""
+    place = root or empty
+    before = _files(place)
     try:
-        images = dataset.load(root or empty, split, download=False)
-        again = dataset.load(root or empty, split, download=False)
+        with settings_kept(who):
+            images = dataset.load(place, split, download=False)
+            again = dataset.load(place, split, download=False)
+        check_unseeded(who, "when it is loaded", lambda: dataset.load(place, split, download=False))
+    except Fault:
+        raise
     except DataError as error:
         if root is None:
             return None
@@ -74,6 +98,13 @@ def _loaded(who: str, dataset: Any, split: str, root: Path | None, empty: Path) 
             f"load({root or '(an empty folder)'}, {split!r}, download=False)",
             "raise drawzoo.errors.DataError, in one line, for files that are missing or damaged",
         ) from error
+    if changed := sorted(before ^ _files(place)):
+        raise Fault(
+            who,
+            f"writes into the folder of data when its split {split!r} is loaded",
+            f"{changed[0][0]}, with download=False",
+            "write nothing; where a download is allowed, write files that are checked",
+        )
     if not isinstance(images, Images):
         raise Fault(
             who,
@@ -211,3 +242,12 @@ def plugin_faults(name: str) -> None:
                 )
     except DrawzooError as error:
         raise Fault(f"plugin {name}", str(error), "the installed plugins", "install it") from error
+
+
+def _files(folder: Path) -> set[tuple[str, int, int]]:
+    """Every file below a folder, with its size and time."""
+    stats = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
+    return {
+        (path.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns)
+        for path, stat in stats.items()
+    }
