@@ -17,7 +17,8 @@ NAME = "wavelet"
 HEAD = f"""# The hooks
 
 What a plugin can give, hook by hook. `python docs/make_hooks.py` makes this page from the hooks
-themselves and from what `drawzoo new-plugin {NAME} --kind …` makes, which the tests run.
+themselves and from what `drawzoo new-plugin {NAME} --kind …` makes, which the tests run. Each is a
+tutorial as it stands: make the package, install it, test it, use it, and then change it.
 [Write a plugin in ten minutes](plugins.md) goes through one of them.
 """
 
@@ -37,9 +38,12 @@ def page() -> str:
         arguments = ", ".join(inspect.signature(hook).parameters)
         parts.append(f"## `{hook.__name__}({arguments})`\n\n{inspect.getdoc(hook)}\n")
         parts.append(f"```sh\ndrawzoo new-plugin {NAME} --kind {kind}\n```\n")
-        for path, text in files(NAME, kind, "none").items():
+        made = files(NAME, kind, "none")
+        for path, text in made.items():
             if path.endswith(".py"):
                 parts.append(f"`{path}`:\n\n```python\n{text}```\n")
+        usage = made["README.md"].partition("```sh\n")[2].partition("```")[0]
+        parts.append(f"In its folder, `drawzoo-{NAME}`:\n\n```sh\n{usage}```\n")
     return "\n".join(parts)
 
 
