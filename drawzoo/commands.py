@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from drawzoo.evaluation.protocol import read_figures
     from drawzoo.registry.build import check_config
     from drawzoo.registry.loader import registry
+    from drawzoo.render.animation import Panel, film
     from drawzoo.render.animation import gif as animate
     from drawzoo.render.grid import grid, png, roomy_scale
     from drawzoo.render.plots import DPI, finish
@@ -62,6 +63,7 @@ __all__ = [
     "HUB",
     "LOCAL",
     "OutputFile",
+    "Panel",
     "animate",
     "bars",
     "bits_per_dimension",
@@ -77,6 +79,7 @@ __all__ = [
     "data_root",
     "decode",
     "facts",
+    "film",
     "find",
     "finish",
     "grid",
@@ -119,6 +122,7 @@ _LAZY = {
     "HUB": "store.sources:HUB",
     "LOCAL": "store.sources:LOCAL",
     "OutputFile": "cli.options:OutputFile",
+    "Panel": "render.animation:Panel",
     "animate": "render.animation:gif",
     "bars": "cli.progress:bars",
     "check_config": "registry.build:check_config",
@@ -133,6 +137,7 @@ _LAZY = {
     "data_root": "disk.paths:data_root",
     "decode": "schema.base:decode",
     "facts": "schema.figures:facts",
+    "film": "render.animation:film",
     "find": "schema.figures:find",
     "finish": "render.plots:finish",
     "grid": "render.grid:grid",

@@ -75,6 +75,8 @@ OPTIONS = [
     *(("evaluate {} --protocol", value) for value in ("elbo", "BOUND")),
     *(("encode {} --num", value) for value in ("0", "-1", "1.5", "nan", "x")),
     *(("reconstruct {}", value) for value in ("-1", "256", "1e3", "10" * 30, "x")),
+    *(("compare {} draw-t1-mnist --image", value) for value in ("-1", "256", "1e3", "x")),
+    *(("compare {} draw-t1-mnist --num", value) for value in ("0", "21", "1.5", "x")),
     *(("analyze steps {}", value) for value in ("-1", "256", "1e3", "10" * 30)),
     *(("analyze interpolate {} 0", value) for value in ("-1", "256", "x")),
     *(("analyze parameters {} --versus", value) for value in ("x", "nats")),

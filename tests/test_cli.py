@@ -56,6 +56,7 @@ class TestStartUp:
             (("sample",), "sample --num 16 --out digits.png"),
             (("train",), "train draw-mnist --epochs 20 --out runs/draw"),
             (("reconstruct",), "reconstruct draw-mnist my-seven.jpg my-two.png --gif drawing.gif"),
+            (("compare",), "compare draw-t1-mnist draw-t5-mnist draw-mnist --seed 3"),
             (("encode",), "encode draw-mnist --num 100 --out codes.safetensors"),
             (("analyze", "parameters"), "analyze parameters draw-mnist"),
         ],

@@ -35,6 +35,7 @@ COMMANDS = {
     "shards": ["sample", "--num", "3", "--out", "OUT"],
     "encode": ["encode", "--num", "3", "--out", "OUT.safetensors"],
     "reconstruct": ["reconstruct", "3", "--out", "OUT.png", "--json"],
+    "compare": ["compare", "draw-t1-mnist", "--out", "OUT.png", "--gif", "OUT.gif"],
     "steps": ["analyze", "steps", "3", "--num", "2", "--out", "OUT.png", "--json"],
     "attention": ["analyze", "attention", "3", "--out", "OUT.png", "--json"],
 }

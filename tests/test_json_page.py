@@ -40,6 +40,7 @@ def test_every_command_is_on_the_page():
         ("evaluate", "draw-t1-mnist", "--dataset", "mnist-sample", "--images", "2"),
         ("reproduce", "tables"),
         ("reconstruct", "draw-t1-mnist", "0", "--dataset", "mnist-sample"),
+        ("compare", "draw-t1-mnist", "draw-t2-mnist", "--image", "0"),
         ("analyze", "steps", "draw-t1-mnist", "0", "--dataset", "mnist-sample", "--num", "2"),
         ("analyze", "parameters", "draw-t1-mnist"),
     ],

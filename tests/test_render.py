@@ -228,14 +228,22 @@ class TestGif:
         assert len(result) == 3  # the finished one is as the third
         assert [where(frame, WRITE_COLOUR)[0] > 0 for frame in result] == [True, False, False]
         one, three = (grid(images[0], SCALE) for images in (short, long))
-        assert result[0].size == (4 * GAP + one.width + three.width, TOP + LINE + three.height + 10)
+        room = 2 * GAP + max(one.width, three.width)
+        assert result[0].size == (2 * room, LINE + GAP + LINE + three.height + GAP)
         for step, frame in enumerate(result):
-            left, right = (
-                (LEFT + 2, TOP + LINE + 2),
-                (LEFT + one.width + 2 * GAP + 2, TOP + LINE + 2),
-            )
+            left, right = ((LEFT + x + 2, TOP + LINE + 2) for x in (0, room))
             assert frame.getpixel(left) == pytest.approx([128] * 3, abs=4)
             assert frame.getpixel(right) == pytest.approx([255 * step / 2] * 3, abs=4)
+
+    def test_many_stand_in_rows(self):
+        panels = [Panel(drawing(torch.full((1, 1, 1, 9, 9), i / 4))) for i in range(5)]
+        (frame, _), *_ = frames(film(panels, SCALE))
+        width, height = frames(film(panels[:1], SCALE))[0][0].size
+        assert frame.size == (3 * width, 2 * height)
+        for number in range(5):
+            row, column = divmod(number, 3)
+            at = (column * width + LEFT + 2, row * height + TOP + 2)
+            assert frame.getpixel(at) == pytest.approx([255 * number / 4] * 3, abs=4)
 
     def test_grey_beside_colours(self):
         red = torch.tensor([1.0, 0.0, 0.0]).view(1, 1, 3, 1, 1).expand(1, 1, 3, 8, 8)

@@ -64,7 +64,7 @@ def film(panels: Sequence[Panel], scale: int | None = None) -> bytes:
     others' wait, finished.
 
     Arguments:
-        panels: What is shown, side by side.
+        panels: What is shown, side by side; of more than three, in rows.
         scale: Screen pixels for each pixel; by default enough for a side of `SIDE`.
     """
     steps = max(len(panel.drawing.images) for panel in panels)
@@ -72,15 +72,16 @@ def film(panels: Sequence[Panel], scale: int | None = None) -> bytes:
     # One palette for all: grey levels and the two colours, so that nothing flickers.
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
+    across = len(panels) if len(panels) <= 3 else columns(len(panels))
     grey = all(panel.drawing.images.shape[2] == 1 for panel in panels)
     frames = []
     for step in range(steps + 1):
         strips = [_strip(panel, step, step == steps, top, scale) for panel in panels]
-        size = sum(strip.width for strip in strips), max(strip.height for strip in strips)
-        frame, left = Image.new("RGB", size, GROUND), 0
-        for strip in strips:
-            frame.paste(strip, (left, 0))
-            left += strip.width
+        width, height = (max(strip.size[side] for strip in strips) for side in (0, 1))
+        frame = Image.new("RGB", (across * width, -(-len(strips) // across) * height), GROUND)
+        for number, strip in enumerate(strips):
+            row, column = divmod(number, across)
+            frame.paste(strip, (column * width, row * height))
         frames.append(
             frame.quantize(palette=palette, dither=Image.Dither.NONE)
             if grey

@@ -1,7 +1,7 @@
 """Looking into models: codes, steps, windows, interpolation, filters, parameters, with pictures.
 
-The analyses come from the presentation and the paper; the commands are `analyze`, `reconstruct`,
-`encode` and `decode`.
+The analyses come from the presentation and the paper; the commands are `analyze`, `compare`,
+`reconstruct`, `encode` and `decode`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    from drawzoo_analysis import analyze, decode, encode, reconstruct
+    from drawzoo_analysis import analyze, compare, decode, encode, reconstruct
 
     cli.add_command(analyze.command, "analyze")
+    cli.add_command(compare.command, "compare")
     cli.add_command(decode.command, "decode")
     cli.add_command(encode.command, "encode")
     cli.add_command(reconstruct.command, "reconstruct")

@@ -22,7 +22,7 @@ from drawzoo.commands import (
     to_dict,
 )
 
-__all__ = ["Part", "Versus", "bounds_versus", "parts"]
+__all__ = ["Part", "Versus", "bounds_versus", "parts", "published_bound"]
 
 
 ORDER = ("initial_canvas", *COMPONENTS)
@@ -92,7 +92,14 @@ def bounds_versus(key: str, configs: dict[str, ModelConfig]) -> Versus:
     differing = {setting: values for setting, values in differing.items() if _varied(values)}
     if key not in differing:
         raise ConfigError(f"--versus {key}: it is the same in all models named")
-    figures = [_published_bound(name, config.dataset) for name, config in configs.items()]
+    figures = []
+    for name, config in configs.items():
+        if (figure := published_bound(name, config.dataset)) is None:
+            raise ConfigError(
+                f"{name} has no published bound on {config.dataset} test; name published models "
+                "(drawzoo list)"
+            )
+        figures.append(figure)
     values = differing.pop(key)
     # The name of a variant says nothing by itself.
     differing.pop("variant", None)
@@ -114,14 +121,13 @@ def _varied(values: Sequence[Any]) -> bool:
     return any(value != values[0] for value in values)
 
 
-def _published_bound(name: str, dataset: str) -> BoundFigure:
+def published_bound(name: str, dataset: str) -> BoundFigure | None:
+    """The bound of a model's published weights on a dataset's split `test`; None without one."""
     # A folder may be called like a published model, and hold another.
-    elsewhere = name.startswith((LOCAL, HUB))
-    published = None if elsewhere else pinned(registry().find("model", name))
-    figures = read_figures(published.figures) if published else []
-    figure: BoundFigure | None = find(figures, "bound", dataset)
-    if figure:
-        return figure
-    raise ConfigError(
-        f"{name} has no published bound on {dataset} test; name published models (drawzoo list)"
-    )
+    if name.startswith((LOCAL, HUB)):
+        return None
+    published = pinned(registry().find("model", name))
+    figure: BoundFigure | None = None
+    if published:
+        figure = find(read_figures(published.figures), "bound", dataset)
+    return figure

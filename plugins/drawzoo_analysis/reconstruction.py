@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drawzoo import Bound, Codes, Counter, Draw, Drawing, Images
 
-__all__ = ["Reconstruction", "reconstructions"]
+__all__ = ["Reconstruction", "observation", "reconstructions"]
 
 
 class Reconstruction(NamedTuple):
@@ -41,13 +41,7 @@ def reconstructions(
     """
     results = []
     for index in progress(range(len(images.pixels))):
-        generator = torch.Generator().manual_seed(seed)
-        x = images.batch(torch.tensor([index]), generator)
-
-        def source(state: torch.Generator = generator) -> torch.Generator | Counter:
-            # The same noise each time.
-            return Counter(seed) if rng == "counter" else state.clone_state()
-
+        x, source = observation(images, index, seed, rng)
         results.append(
             Reconstruction(
                 images.pixels[[index]].float() / 255,
@@ -58,3 +52,12 @@ def reconstructions(
             )
         )
     return results
+
+
+def observation(
+    images: Images, index: int, seed: int, rng: str
+) -> tuple[Tensor, Callable[[], torch.Generator | Counter]]:
+    """What a model sees of one image, [1, C, H, W], and its source of noise, the same each time."""
+    generator = torch.Generator().manual_seed(seed)
+    x = images.batch(torch.tensor([index]), generator)
+    return x, lambda: Counter(seed) if rng == "counter" else generator.clone_state()

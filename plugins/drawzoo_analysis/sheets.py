@@ -24,9 +24,13 @@ from drawzoo_analysis.sheet import READ, WRITE, Array, Sheet
 __all__ = [
     "attention_sheet",
     "interpolation_sheet",
+    "left_out",
     "filters_plot",
     "parameters_plot",
     "reconstruction_sheet",
+    "roomy",
+    "short_name",
+    "shown_steps",
     "steps_sheet",
 ]
 
@@ -43,7 +47,7 @@ def reconstruction_sheet(
     results: Sequence[Reconstruction], names: Sequence[str], model: str
 ) -> bytes:
     """A row for each image: as it is, as the model saw it, and its canvas after each step."""
-    steps = _shown(len(results[0].drawing.images))
+    steps = shown_steps(len(results[0].drawing.images))
     # Binary images and colour images are seen as they are.
     greys = any(not torch.equal(r.grey, r.x) for r in results)
     rows = [
@@ -52,14 +56,14 @@ def reconstruction_sheet(
     sheet = Sheet(
         torch.stack(rows).numpy(),
         rows=[
-            f"{_short(name)}\n{r.bound.nats.item():.1f} nats"
+            f"{short_name(name)}\n{r.bound.nats.item():.1f} nats"
             for name, r in zip(names, results, strict=True)
         ],
         columns=[*(["image"] if greys else []), "input", *(f"step {t + 1}" for t in steps)],
         title=f"{model}: drawn again, step by step",
         notes="nats: the negative log-likelihood bound of the image, lower is better"
-        + _left_out(steps, len(results[0].drawing.images)),
-        scale=_scale(results[0].x),
+        + left_out(steps, len(results[0].drawing.images)),
+        scale=roomy(results[0].x),
     )
     return finish(sheet.figure)
 
@@ -90,7 +94,7 @@ def interpolation_sheet(
         rows=list(drawings),
         columns=labels,
         title=f"{model}: from {names[0]} to {names[1]}, between their latent codes",
-        scale=_scale(images[0]),
+        scale=roomy(images[0]),
     )
     return finish(sheet.figure)
 
@@ -113,7 +117,7 @@ def steps_sheet(
         name: What to call the image.
         model: The model's name.
     """
-    steps = _shown(len(zero))
+    steps = shown_steps(len(zero))
     rgb = (len(steps), -1, 3, *finished.shape[2:])
     images = torch.cat(
         [
@@ -130,11 +134,11 @@ def steps_sheet(
         images.numpy(),
         rows=[f"t = {t + 1}" for t in steps],
         columns=labels,
-        title=f"{model}, {_short(name)}: the code of one step replaced, all others held",
+        title=f"{model}, {short_name(name)}: the code of one step replaced, all others held",
         notes=f"change: with $z_t = 0$, red brighter, blue darker; charts: means over "
         f"{effects.nats.shape[1]} images ± standard errors, of the absolute change of a pixel"
-        + _left_out(steps, len(zero)),
-        scale=_scale(finished),
+        + left_out(steps, len(zero)),
+        scale=roomy(finished),
         right=CHARTS + 24,
     )
     charts = (
@@ -182,7 +186,7 @@ def attention_sheet(
         names: What to call the inputs.
         model: The model's name.
     """
-    steps = _shown(len(drawn.images))
+    steps = shown_steps(len(drawn.images))
     num, fresh = len(inputs), sampled.images.shape[1]
     first = torch.cat([inputs, torch.full((fresh, *inputs.shape[1:]), torch.nan)])
     course = torch.cat([drawn.images, sampled.images], dim=1)
@@ -192,14 +196,14 @@ def attention_sheet(
     centres = {READ: "the input", WRITE: "the finished image"}
     sheet = Sheet(
         images.numpy(),
-        rows=[*map(_short, names), *(f"new {i + 1}" for i in range(fresh))],
+        rows=[*map(short_name, names), *(f"new {i + 1}" for i in range(fresh))],
         columns=["input", *(f"step {t + 1}" for t in steps), "finished"],
         title=f"{model}: where it looks and where it draws",
         notes="; ".join(text for colour, text in what.items() if has[colour])
         + ", on the canvas after the step; the windows' centres, from the ring on, on "
         + " and ".join(text for colour, text in centres.items() if has[colour])
-        + _left_out(steps, len(drawn.images)),
-        scale=_scale(inputs),
+        + left_out(steps, len(drawn.images)),
+        scale=roomy(inputs),
     )
     for windows, colour, row, images_of, column in (
         (drawn.reads, READ, 0, num, 0),
@@ -366,20 +370,22 @@ def _sort_key(value: object) -> tuple[bool, float, str]:
     return (not numeric, float(value) if isinstance(value, int | float) else 0.0, str(value))
 
 
-def _shown(steps: int) -> list[int]:
+def shown_steps(steps: int) -> list[int]:
     """Indices of the steps to show, the first and the last among them."""
     return sorted({round(i) for i in np.linspace(0, steps - 1, min(steps, MOST))})
 
 
-def _left_out(shown: list[int], steps: int) -> str:
+def left_out(shown: list[int], steps: int) -> str:
     """What to add to the notes where steps are left out."""
     return f"; {len(shown)} of the {steps} steps are shown" if len(shown) < steps else ""
 
 
-def _scale(images: Tensor) -> int:
-    """Screen pixels for a pixel: images about 84 screen pixels wide."""
-    return max(1, 84 // max(images.shape[-2:]))
+def roomy(images: Tensor) -> int:
+    """Screen pixels for a pixel: images about 84 screen pixels large, and as wide as a heading."""
+    height, width = images.shape[-2:]
+    return max(1, 84 // max(height, width), -(-56 // width))
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:8]}…{name[-11:]}"
+def short_name(name: str, most: int = 20) -> str:
+    """A name without its middle, if it has more characters than that."""
+    return name if len(name) <= most else f"{name[: most // 2 - 2]}…{name[-(most // 2 + 1) :]}"
