@@ -133,6 +133,17 @@ class TestParameters:
             **{f"encoder.cnn.{i}.weight": 1 for i in (0, 2, 4)},
         }
 
+    def test_blocks_that_are_declared_of_a_convolution_are_kept(self):
+        class Gated(nn.Module):
+            matrix_blocks = {"gates.weight": 4}  # noqa: RUF012
+
+            def __init__(self):
+                super().__init__()
+                self.gates, self.plain = nn.Conv2d(2, 8, 3), nn.Conv2d(2, 8, 3)
+
+        model = nn.Sequential(Gated())
+        assert matrices(model) == {model[0].gates.weight: 4, model[0].plain.weight: 1}
+
     @pytest.mark.parametrize("name", drawzoo.list_models())
     def test_each_belongs_to_one_optimizer(self, name):
         model = build(model_config(name))

@@ -36,7 +36,8 @@ def matrices(model: nn.Module) -> dict[nn.Parameter, int]:
     found: dict[nn.Parameter, int] = {}
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            found[module.get_parameter("weight")] = 1
+            # A module around it may have declared its blocks already.
+            found.setdefault(module.get_parameter("weight"), 1)
         for name, blocks in getattr(module, "matrix_blocks", {}).items():
             found[module.get_parameter(name)] = blocks
     return found
