@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         open_atomic,
         write_atomic,
     )
-    from drawzoo.disk.paths import data_root
+    from drawzoo.disk.paths import data_root, own_images
     from drawzoo.engine.compilation import compile_sampling
     from drawzoo.engine.drawing import join
     from drawzoo.engine.randomness import seeded
@@ -96,6 +96,7 @@ __all__ = [
     "open_atomic",
     "ops",
     "override",
+    "own_images",
     "parse_setting",
     "pinned",
     "plus_minus",
@@ -154,6 +155,7 @@ _LAZY = {
     "nearest": "errors:nearest",
     "open_atomic": "disk.atomic:open_atomic",
     "override": "schema.base:override",
+    "own_images": "disk.paths:own_images",
     "parse_setting": "cli.options:parse_setting",
     "pinned": "store.published:pinned",
     "plus_minus": "schema.figures:plus_minus",

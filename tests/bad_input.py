@@ -77,6 +77,8 @@ OPTIONS = [
     *(("reconstruct {}", value) for value in ("-1", "256", "1e3", "10" * 30, "x")),
     *(("compare {} draw-t1-mnist --image", value) for value in ("-1", "256", "1e3", "x")),
     *(("compare {} draw-t1-mnist --num", value) for value in ("0", "21", "1.5", "x")),
+    *(("analyze neighbours {} --num", value) for value in ("0", "101", "1.5", "x")),
+    *(("analyze neighbours {} --data {data} --images", value) for value in numbers(1, 40)),
     *(("analyze steps {}", value) for value in ("-1", "256", "1e3", "10" * 30)),
     *(("analyze interpolate {} 0", value) for value in ("-1", "256", "x")),
     *(("analyze parameters {} --versus", value) for value in ("x", "nats")),

@@ -37,6 +37,7 @@ COMMANDS = {
     "reconstruct": ["reconstruct", "3", "--out", "OUT.png", "--json"],
     "compare": ["compare", "draw-t1-mnist", "--out", "OUT.png", "--gif", "OUT.gif"],
     "steps": ["analyze", "steps", "3", "--num", "2", "--out", "OUT.png", "--json"],
+    "neighbours": ["analyze", "neighbours", "--dataset", "synthetic", "--out", "OUT.png"],
     "attention": ["analyze", "attention", "3", "--out", "OUT.png", "--json"],
 }
 

@@ -42,6 +42,7 @@ def test_every_command_is_on_the_page():
         ("reconstruct", "draw-t1-mnist", "0", "--dataset", "mnist-sample"),
         ("compare", "draw-t1-mnist", "draw-t2-mnist", "--image", "0"),
         ("analyze", "steps", "draw-t1-mnist", "0", "--dataset", "mnist-sample", "--num", "2"),
+        ("analyze", "neighbours", "draw-t1-mnist", "--dataset", "synthetic", "--num", "2"),
         ("analyze", "parameters", "draw-t1-mnist"),
     ],
     ids=lambda args: " ".join(args[:2]),

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    from drawzoo_analysis import analyze, compare, decode, encode, reconstruct
+    from drawzoo_analysis import analyze, compare, decode, encode, neighbours, reconstruct
 
+    analyze.command.add_command(neighbours.command, "neighbours")
     cli.add_command(analyze.command, "analyze")
     cli.add_command(compare.command, "compare")
     cli.add_command(decode.command, "decode")
