@@ -59,7 +59,9 @@ def main() -> None:
     plain = PlainDraw()
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     run = RunConfig(
-        model_config("draw-mnist"), TrainingConfig(batch_size=options.batch, epochs=10**6)
+        model_config("draw-mnist"),
+        # The plain DRAW's optimiser: a step is compared, and not what it gains.
+        TrainingConfig(batch_size=options.batch, epochs=10**6, optimizer="adam"),
     )
     with tempfile.TemporaryDirectory() as folder:
         images = Images(pixels, None, binarize=True)

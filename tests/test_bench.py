@@ -38,6 +38,22 @@ def test_products_in_inference_mode():
     assert gigaflop([product]) == pytest.approx(2 * 7 * 3 * 5 / 1e9)
 
 
+def test_products_of_large_matrices_in_batches():
+    """An optimiser's, such as Muon's; the attention's small ones are not counted."""
+    left, right = torch.randn(3, 64, 70), torch.randn(3, 70, 90)
+
+    def work():
+        torch.baddbmm(torch.zeros(3, 64, 90), left, right)
+        torch.zeros(9, 5, 70) @ torch.zeros(9, 70, 90)
+
+    [product] = recorded = products(work)
+    assert (product.left.size, product.right.size) == (left.shape, right.shape)
+    assert gigaflop(recorded) == pytest.approx(3 * 2 * 64 * 70 * 90 / 1e9)
+    with torch.profiler.profile(acc_events=True) as profile:
+        floor(recorded)()
+    assert "aten::bmm" in {event.key for event in profile.key_averages()}
+
+
 def test_floor_does_them_and_nothing_else():
     recorded = products(lambda: torch.zeros(4, 6).T @ torch.zeros(4, 2))
     again = products(floor(recorded))

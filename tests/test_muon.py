@@ -161,6 +161,12 @@ class TestParameters:
 
 
 class TestRegistry:
+    @pytest.mark.parametrize("suited", [True, False])
+    def test_a_model_may_have_parameters_of_one_kind(self, suited):
+        model = torch.nn.Conv2d(1, 2, 3, bias=False) if suited else torch.nn.Linear(2, 3)
+        (optimizer,) = make_optimizers(model, TrainingConfig(optimizer="muon"))
+        assert isinstance(optimizer, Muon) == suited
+
     def test_a_plugin_gives_an_optimizer(self, tiny, monkeypatch):
         made = []
 

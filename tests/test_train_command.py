@@ -148,7 +148,8 @@ class TestCommand:
         assert train(*self.new, out=tmp_path / "first")[0] == 0
         name = f"local-dir:{tmp_path / 'first'}"
         # A run of so small steps ends where it began.
-        still = ("--set", "learning_rate=1e-30", "--set", "batch_size=16", "--max-steps", "2")
+        still = ("--set", "learning_rate=1e-30", "--set", "matrix_learning_rate=1e-30")
+        still += ("--set", "batch_size=16", "--max-steps", "2")
         code, text = train("--init-from", name, *still, "--seed", "7")
         assert code == 0, text
         weights = [load_file(tmp_path / run / WEIGHTS) for run in ("first", "run")]

@@ -53,10 +53,10 @@ class TrainingConfig(Config, frozen=True):
     restarts: tuple[Count, ...] = ()
     max_steps: Count | None = None
     batch_size: Size = 128
-    optimizer: Reference = "adam"
-    learning_rate: Positive = 2e-3
+    optimizer: Reference = "muon"
+    learning_rate: Positive = 4e-3
     matrix_learning_rate: Positive = 0.03
-    final_learning_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02
+    final_learning_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     warmup_steps: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 200
     weight_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     clip_norm: Positive = 5.0

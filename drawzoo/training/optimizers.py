@@ -62,10 +62,14 @@ def muon(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimiz
     """Muon on the matrices that suit it, with all the weight decay, and Adam on the rest."""
     suited = matrices(model)
     rest = [parameter for parameter in model.parameters() if parameter not in suited]
-    return [
-        Muon(suited, training.matrix_learning_rate, weight_decay=training.weight_decay),
-        torch.optim.Adam(rest, lr=training.learning_rate, fused=True),
-    ]
+    optimizers: list[torch.optim.Optimizer] = []
+    # torch's optimisers refuse to be of no parameters, and a plugin's model may have only one kind.
+    if suited:
+        rate, decay = training.matrix_learning_rate, training.weight_decay
+        optimizers.append(Muon(suited, rate, weight_decay=decay))
+    if rest:
+        optimizers.append(torch.optim.Adam(rest, lr=training.learning_rate, fused=True))
+    return optimizers
 
 
 def make_optimizers(model: nn.Module, training: TrainingConfig) -> Sequence[torch.optim.Optimizer]:

@@ -1,15 +1,17 @@
 """The floor: a model's matrix products alone.
 
 What any implementation of the same arithmetic has to do are the products of its linear layers,
-forward and backward. They are recorded from one eager run of the work itself (all `mm` and `addmm`
-that it issues, with their shapes, layouts and types; a weight's gradient over all steps at once
-where the engine computes it so) and then done again alone, in the same order, on operands that are
-there already. Products of batches of tiny matrices, as of the attention's filters, and
-convolutions are not part of it.
+forward and backward, and those of an optimiser such as Muon. They are recorded from one eager run
+of the work itself (all `mm` and `addmm` that it issues, and `bmm` and `baddbmm` of large matrices,
+with their shapes, layouts and types; a weight's gradient over all steps at once where the engine
+computes it so) and then done again alone, in the same order, on operands that are there already.
+Products of batches of tiny matrices, as of the attention's filters, and convolutions are not part
+of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,10 +34,14 @@ class Layout(NamedTuple):
 
 
 class Product(NamedTuple):
-    """A product of two matrices."""
+    """A product of two matrices, or of two batches of matrices."""
 
     left: Layout
     right: Layout
+
+
+LARGE = 64
+"""Rows and columns that matrices in batches have at least to be counted."""
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -46,6 +52,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
             self.products.append(Product(*(_layout(matrix) for matrix in args[-2:])))
+        elif func in (torch.ops.aten.bmm.default, torch.ops.aten.baddbmm.default):
+            if min(*args[-2].shape[1:], args[-1].shape[2]) >= LARGE:
+                self.products.append(Product(*(_layout(matrix) for matrix in args[-2:])))
         elif func is torch.ops.aten.linear.default:  # as it is seen in inference mode
             self.products.append(Product(_layout(args[0]), _layout(args[1].mT)))
         return func(*args, **(kwargs or {}))
@@ -72,7 +81,7 @@ def products(work: Callable[[], object]) -> list[Product]:
 
 def gigaflop(recorded: list[Product]) -> float:
     """Their multiplications and additions, in 10⁹."""
-    return sum(2 * p.left.size[0] * p.left.size[1] * p.right.size[1] for p in recorded) / 1e9
+    return sum(2 * math.prod(p.left.size) * p.right.size[-1] for p in recorded) / 1e9
 
 
 def floor(recorded: list[Product]) -> Callable[[], None]:
@@ -92,12 +101,14 @@ def floor(recorded: list[Product]) -> Callable[[], None]:
 
     prepared = []
     for left, right in recorded:
-        size = (left.size[0], right.size[1])
-        out = Layout(size, (size[1], 1), left.dtype, left.device)
-        prepared.append((operand("l", left), operand("r", right), operand("o", out)))
+        *batch, rows, columns = (*left.size[:-1], right.size[-1])
+        strides = (*(rows * columns for _ in batch), columns, 1)
+        out = Layout((*batch, rows, columns), strides, left.dtype, left.device)
+        multiply = torch.bmm if batch else torch.mm
+        prepared.append((multiply, operand("l", left), operand("r", right), operand("o", out)))
 
     def work() -> None:
-        for left, right, out in prepared:
-            torch.mm(left, right, out=out)
+        for multiply, left, right, out in prepared:
+            multiply(left, right, out=out)
 
     return work
