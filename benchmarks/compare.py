@@ -18,6 +18,7 @@ from drawzoo_bench.floor import floor, products
 from drawzoo_bench.plain_draw import PlainDraw, train_step
 from drawzoo_bench.timing import alternate
 
+from drawzoo import ops
 from drawzoo.data.images import Images
 from drawzoo.registry.build import model_config
 from drawzoo.schema.training import RunConfig, TrainingConfig
@@ -25,20 +26,11 @@ from drawzoo.training.loop import Trainer
 
 
 def routed(work: Callable[[], object]) -> Callable[[], object]:
-    """The same work with float32 products by the fastest library that torch carries.
-
-    That is oneDNN, which torch takes for "medium", on processors with AVX-512 and without matrix
-    units; with them "medium" would not be float32, and the default library is as fast.
-    """
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or torch.cpu._is_amx_tile_supported():
-        return work
+    """The same work with float32 products by the fastest library that torch carries."""
 
     def faster() -> None:
-        torch.set_float32_matmul_precision("medium")
-        try:
+        with ops.fastest(torch.device("cpu")):
             work()
-        finally:
-            torch.set_float32_matmul_precision("highest")
 
     return faster
 

@@ -1,6 +1,7 @@
 """What `drawzoo bench` measures, and what it prints."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from drawzoo_bench.floor import floor, gigaflop, products
 from drawzoo_bench.timing import alternate
 from drawzoo_bench.workloads import KINDS, bench
 
+from drawzoo import ops
 from drawzoo.registry.build import build, model_config
 from drawzoo.schema.base import override
 
@@ -97,7 +99,24 @@ def test_figures_belong_together(config, kind):
     ratio = figures["step_ms"] / figures["gemm_floor_ms"]
     assert figures["floor_ratio"] == pytest.approx(ratio, rel=0.1)
     assert figures["gemm_floor_ms"] > 0
+    assert figures["gemm_floor_route"] in ops.libraries()
+    assert figures["products"] == ops.route(repeated=kind == "sample")
     assert figures["peak_memory_mb"] > 50
+
+
+@pytest.mark.parametrize("slow", ["default", "oneDNN"])
+def test_the_floor_is_that_of_the_fastest_library(config, monkeypatch, slow):
+    """A library that is made slow is not the one whose floor is given."""
+    names = ("default", "oneDNN")
+    quick = next(name for name in names if name != slow)
+
+    def made(recorded, library):
+        return lambda: time.sleep(0.004 if library == slow else 0.0)
+
+    monkeypatch.setattr("drawzoo_bench.workloads.floor", made)
+    monkeypatch.setattr(ops, "libraries", lambda: names)
+    figures = bench("evaluate", config, batch=4, seconds=0)
+    assert figures["gemm_floor_route"] == quick
 
 
 class TestCommand:

@@ -40,6 +40,7 @@ LOST = {
     "exporting": ("torch", Without(torch, "compiler._is_exporting_flag")),
     "transforms": ("torch", Without(torch, "_C._are_functorch_transforms_active")),
     "bfloat16": ("torch", Without(torch, "cpu._is_avx512_bf16_supported")),
+    "matrix units": ("torch", Without(torch, "cpu._is_amx_tile_supported")),
     "forward mode": ("forward_ad", Without(forward_ad, "_current_level")),
     "hooks": ("HOOKS", ("_no_such_hooks",)),
     "trees": ("PYTREE", None),

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from drawzoo import ops
 from drawzoo.engine.components import Decoder, Encoder, Reader, Writer
 from drawzoo.engine.counter import Randomness
 from drawzoo.engine.drawing import Bound, State, Step, Terms
@@ -156,7 +157,9 @@ class Draw(ShownModel, Sampling):
             ConfigError: If x is not in the likelihood's support, so that there is no bound.
         """
         x = self.observed(x)
-        reconstruction, kl, _ = self(x, self.noise(len(x), self.steps, generator))
+        noise = self.noise(len(x), self.steps, generator)
+        with ops.fastest(x.device):
+            reconstruction, kl, _ = self(x, noise)
         nats = reconstruction + kl.sum(dim=0)
         self.check_finite(nats)
         return Bound(nats, kl, reconstruction)
@@ -180,8 +183,9 @@ class Draw(ShownModel, Sampling):
         context = map_tensors(lambda part: part.repeat(samples, *[1] * (part.dim() - 1)), context)
         x, noise = x.repeat(samples, 1, 1, 1), noise.flatten(1, 2)
         weights = x.new_zeros(len(x))
-        for step, noise_t in zip(self.inference(x, context, noise), noise, strict=True):
-            weights = weights + step.posterior.log_ratio(noise_t, step.prior)
+        with ops.fastest(x.device):
+            for step, noise_t in zip(self.inference(x, context, noise), noise, strict=True):
+                weights = weights + step.posterior.log_ratio(noise_t, step.prior)
         weights = weights - self.likelihood.nats(step.state.canvas, x)
         self.check_finite(weights)
         return weights.view(samples, batch)

@@ -10,16 +10,31 @@ second and forward-mode derivatives, in exported programs and under the transfor
 from __future__ import annotations
 
 from drawzoo.ops.filterbank import read, take_window, write
-from drawzoo.ops.library import available, multiply_best, switched_off
+from drawzoo.ops.library import available, switched_off
 from drawzoo.ops.products import weight_gradient
 from drawzoo.ops.recurrence import linear, lstm, unroll
+from drawzoo.ops.routes import (
+    Library,
+    by,
+    fastest,
+    libraries,
+    multiply_best,
+    processor,
+    route,
+)
 
 __all__ = [
+    "Library",
     "available",
+    "by",
+    "fastest",
+    "libraries",
     "linear",
     "lstm",
     "multiply_best",
+    "processor",
     "read",
+    "route",
     "switched_off",
     "take_window",
     "unroll",

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drawzoo.ops.library import LANES, Kernel, call, multiply_best, takes
+from drawzoo.ops.library import LANES, Kernel, call, takes
 from drawzoo.ops.products import lay_out, weight_gradient
+from drawzoo.ops.routes import multiply_best
 
 __all__ = ["lstm", "step", "take_gates", "take_step", "take_steps", "unroll"]
 

@@ -19,7 +19,7 @@ from torch.nn import Parameter
 from drawzoo.ops import private
 from drawzoo.ops.signatures import SIGNATURES, Windows, checked
 
-__all__ = ["LANES", "Kernel", "available", "call", "multiply_best", "switched_off", "takes"]
+__all__ = ["LANES", "Kernel", "available", "call", "switched_off", "takes"]
 
 VERSION = 3
 """The version of the library, as in lstm.c, and of the operators: to be raised whenever the result
@@ -87,13 +87,6 @@ def takes(*tensors: Tensor) -> bool:
     if not torch.compiler.is_compiling() and private.transformed():
         return False
     return all(t.dtype == torch.float32 and t.is_cpu for t in tensors)
-
-
-def multiply_best() -> bool:
-    """Whether the kernels' float32 products are faster than torch's, if a weight is laid out once
-    for many products: measured with vectors of 8 and of 16 numbers.
-    """
-    return LIBRARY is not None and WIDTHS.get(PROCESSOR) == LANES
 
 
 def call(name: str, *arguments: Tensor | list[Tensor] | int | Windows | None) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "compiler_options",
     "exporting",
     "graph_pass",
+    "has_matrix_units",
     "hooked",
     "leaves",
     "map_tensors",
@@ -64,6 +65,12 @@ def multiplies_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 faster than float32."""
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return supported is not None and bool(supported())
+
+
+def has_matrix_units() -> bool:
+    """Whether this processor has units for products of matrices in bfloat16; yes if unknown."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return supported is None or bool(supported())
 
 
 def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:

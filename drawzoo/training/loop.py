@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from drawzoo import ops
 from drawzoo.data.images import Images
 from drawzoo.engine.compilation import compile_training
 from drawzoo.engine.draw import Draw
@@ -281,6 +282,10 @@ class Trainer:
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns its loss, bound, KL and gradient norm."""
+        with ops.fastest(self.device):
+            return self._train_step()
+
+    def _train_step(self) -> Tensor:
         training, labels = self.config.training, None
         epoch, position = divmod(self.step, self.steps_per_epoch)
         if position == 0 or not hasattr(self, "_order"):

@@ -84,8 +84,8 @@ def gigaflop(recorded: list[Product]) -> float:
     return sum(2 * math.prod(p.left.size) * p.right.size[-1] for p in recorded) / 1e9
 
 
-def floor(recorded: list[Product]) -> Callable[[], None]:
-    """Work that does these products and nothing else.
+def floor(recorded: list[Product], library: ops.Library = "default") -> Callable[[], None]:
+    """Work that does these products and nothing else, by one of `ops.libraries()`.
 
     Operands of one layout are the same tensor where they are on the same side, as weights are;
     none are allocated when it runs.
@@ -108,7 +108,8 @@ def floor(recorded: list[Product]) -> Callable[[], None]:
         prepared.append((multiply, operand("l", left), operand("r", right), operand("o", out)))
 
     def work() -> None:
-        for multiply, left, right, out in prepared:
-            multiply(left, right, out=out)
+        with ops.by(library):
+            for multiply, left, right, out in prepared:
+                multiply(left, right, out=out)
 
     return work

@@ -17,9 +17,9 @@ from torch import Tensor
 
 import drawzoo
 from drawzoo import Images, ModelConfig, RunConfig, Trainer, TrainingConfig
-from drawzoo.commands import DPI, finish
+from drawzoo.commands import DPI, finish, ops
 from drawzoo_bench.plain_draw import PlainDraw, train_step
-from drawzoo_bench.timing import processor, wait
+from drawzoo_bench.timing import wait
 
 __all__ = ["RATES", "Course", "Task", "best", "check_sizes", "compare", "plot", "record", "timed"]
 
@@ -277,7 +277,7 @@ def record(
             for course in courses
         ],
         "device": torch.cuda.get_device_name(task.device) if cuda else str(task.device),
-        "processor": processor(),
+        "processor": str(ops.processor()),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-__all__ = ["Timing", "alternate", "peak_memory_mb", "processor", "wait"]
+__all__ = ["Timing", "alternate", "peak_memory_mb", "wait"]
 
 WARM_UP = 3
 LEAST = 7
@@ -64,16 +61,6 @@ def wait(device: torch.device) -> None:
 def _timing(times: list[float]) -> Timing:
     first, median, third = statistics.quantiles(times, n=4, method="inclusive")
     return Timing(median, (third - first) / 2 / median, min(times), len(times))
-
-
-def processor() -> str:
-    """What the CPU is called, and the widest vectors that torch uses on it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
-    return f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -13,7 +13,7 @@ import torch
 from drawzoo import Draw, Images, ModelConfig, RunConfig, Trainer, TrainingConfig, build
 from drawzoo.commands import compile_sampling, ops
 from drawzoo_bench.floor import floor, gigaflop, products
-from drawzoo_bench.timing import alternate, peak_memory_mb, processor
+from drawzoo_bench.timing import alternate, peak_memory_mb
 
 __all__ = ["KINDS", "bench"]
 
@@ -57,10 +57,12 @@ def bench(
         if compile:
             work()
         compile_s = time.perf_counter() - start
-        step, least = alternate([work, floor(recorded)], where, seconds)
+        libraries = ops.libraries() if where.type == "cpu" else ("default",)
+        floors = [floor(recorded, library) for library in libraries]
+        step, *times = alternate([work, *floors], where, seconds)
+    least, by = min(zip(times, libraries, strict=True))
     # Eager training and evaluation do not know that the weights are the same at each step.
-    repeats = kind == "sample" or (kind == "train" and compile)
-    own = where.type == "cpu" and ops.multiply_best() and repeats
+    repeated = kind == "sample" or (kind == "train" and compile)
     return {
         "work": kind,
         "model": config.name,
@@ -69,6 +71,7 @@ def bench(
         "step_spread": round(step.spread, 4),
         "gemm_floor_ms": round(least.median, 3),
         "gemm_floor_spread": round(least.spread, 4),
+        "gemm_floor_route": by,
         "gemm_gflop": round(gigaflop(recorded), 7),
         "floor_ratio": round(step.median / least.median, 3),
         "peak_memory_mb": round(peak_memory_mb(where), 1),
@@ -76,8 +79,8 @@ def bench(
         "steps": config.steps,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else device,
         "threads": torch.get_num_threads(),
-        "processor": processor(),
-        "products": "own" if own else "library",
+        "processor": str(ops.processor()),
+        "products": ops.route(repeated=repeated) if where.type == "cpu" else "default",
         "kernels": ops.available() and where.type == "cpu",
         "compile": compile,
         "compile_s": round(compile_s, 2),
