@@ -125,6 +125,15 @@ def test_shipped_models_draw_as_in_python(name):
             "reader.name": "attention-error",
         },
         {"encoder.name": "lstm-private", "encoder.units": 3},
+        {"encoder.name": "gated", "decoder.name": "gated"},
+        {"encoder.name": "transformer", "encoder.units": 6, "encoder.heads": 2},
+        {
+            "encoder.name": "transformer",
+            "encoder.units": 6,
+            "encoder.heads": 3,
+            "encoder.memory": 2,
+        },
+        {"image": [2, 9, 14], "reader.name": "stn", "reader.size": 4},
         {"image": [3, 12, 10], "likelihood.name": "logistic"},
         {"image": [3, 9, 11], "likelihood.name": "logistic-mixture", "likelihood.components": 2},
         {"image": [3, 12, 10], "likelihood.name": "intensities", "writer.name": "whole"},
@@ -140,6 +149,10 @@ def test_shipped_models_draw_as_in_python(name):
 @pytest.mark.parametrize("half", [False, True])
 def test_components_of_any_size(settings, half, tmp_path):
     model = build(override(model_config("draw-mnist"), {**SMALL, **settings})).eval()
+    for parameter in model.parameters():
+        # Biases, norms and maps that start at zero or one would hide what the page does with them.
+        if parameter.ndim == 1 or not parameter.any():
+            parameter.data += 0.3 * torch.randn_like(parameter)
     for parameter in model.likelihood.parameters():
         torch.nn.init.normal_(parameter)
     # A canvas that starts off grey, and with scales of all sizes.

@@ -1,5 +1,5 @@
 /** Selective attention: an N × N grid of Gaussian filters on the image. Equations of the paper. */
-import { Linear } from "./linear.js";
+import { Linear, sigmoid } from "./linear.js";
 
 const LIMIT = 15;
 
@@ -18,6 +18,20 @@ export class WindowNet extends Linear {
     const span = (Math.max(height, width) - 1) / Math.max(size - 1, 1);
     return { gx: (width + 1) / 2 * (x + 1), gy: (height + 1) / 2 * (y + 1),
              stride: span * stride, variance, intensity, size };
+  }
+}
+
+/** h_dec → the window of a spatial transformer: a scale and two shifts, and triangles for filters. */
+export class CropNet extends Linear {
+  constructor(tensors, name, features, size, height, width) {
+    super(tensors, name, features, 3);
+    Object.assign(this, { size, height, width });
+  }
+
+  window(h) {
+    const [scale, x, y] = this.apply(h), { size, height, width } = this;
+    return { gx: (width + 1) / 2 + width / 2 * Math.tanh(x), gy: (height + 1) / 2 + height / 2 * Math.tanh(y),
+             stride: Math.max(height, width) / size * 2 * sigmoid(scale), variance: 1 / 6, intensity: 1, size };
   }
 }
 
@@ -44,13 +58,21 @@ export function filterbank(centre, stride, variance, size, length) {
   return bank;
 }
 
-function banks({ gx, gy, stride, variance, size }, height, width) {
-  return [filterbank(gy, stride, variance, size, height), filterbank(gx, stride, variance, size, width)];
+/** N bilinear filters along one axis, [N × length]: triangles two pixels wide. */
+export function triangles(centre, stride, variance, size, length) {
+  return Float64Array.from({ length: size * length }, (_, at) => {
+    const point = centre + (Math.floor(at / length) + 1 - size / 2 - 0.5) * stride;
+    return Math.max(0, 1 - Math.abs(at % length + 1 - point));
+  });
+}
+
+function banks({ gx, gy, stride, variance, size }, height, width, bank = filterbank) {
+  return [bank(gy, stride, variance, size, height), bank(gx, stride, variance, size, width)];
 }
 
 /** γ F_Y x F_Xᵀ of each channel, eq. 27: [C, H, W] → [C, N, N]. */
-export function read(image, window, [channels, height, width]) {
-  const { size, intensity } = window, [fy, fx] = banks(window, height, width);
+export function read(image, window, [channels, height, width], bank = filterbank) {
+  const { size, intensity } = window, [fy, fx] = banks(window, height, width, bank);
   const patch = new Float64Array(channels * size * size), row = new Float64Array(width);
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < size; i++) {

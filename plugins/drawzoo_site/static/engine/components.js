@@ -1,9 +1,11 @@
 /** The components that this engine knows, by kind and name, as drawzoo's plugins register them. */
-import { WindowNet, read, write } from "./attention.js";
+import { CropNet, WindowNet, filterbank, read, triangles, write } from "./attention.js";
 import { ConvFeatures, ConvMaps, DeconvImage } from "./conv.js";
+import { GRU } from "./gru.js";
 import { LogisticMixture, bernoulli, intensities, logistic } from "./likelihoods.js";
 import { Linear, concatenate, relu } from "./linear.js";
 import { LSTM } from "./lstm.js";
+import { TransformerEncoder } from "./transformer.js";
 
 /** Through a window: x and the error image, or the latter alone. */
 class AttentiveReader {
@@ -11,14 +13,33 @@ class AttentiveReader {
     const [channels, height, width] = sizes.image;
     this.image = sizes.image;
     this.errorAlone = errorAlone;
-    this.net = new WindowNet(tensors, "reader.window", sizes.decoder, size, height, width);
+    this.net = this.netOf(tensors, sizes.decoder, size, height, width);
     this.outputs = (errorAlone ? 1 : 2) * channels * size * size;
+  }
+
+  get bank() {
+    return filterbank;
+  }
+
+  netOf(tensors, ...sides) {
+    return new WindowNet(tensors, "reader.window", ...sides);
   }
 
   read(x, error, h) {
     const window = this.net.window(h);
     const images = this.errorAlone ? [error] : [x, error];
-    return { glimpse: concatenate(images.map((image) => read(image, window, this.image))), window };
+    return { glimpse: concatenate(images.map((image) => read(image, window, this.image, this.bank))), window };
+  }
+}
+
+/** Bilinear samples of a crop. */
+class SpatialTransformerReader extends AttentiveReader {
+  get bank() {
+    return triangles;
+  }
+
+  netOf(tensors, ...sides) {
+    return new CropNet(tensors, "reader.localisation", ...sides);
   }
 }
 
@@ -40,6 +61,25 @@ class LSTMEncoder {
 
   step(glimpse, h, state, drive) {
     return this.lstm.step(state, this.privy ? [glimpse, h] : [glimpse], drive);
+  }
+}
+
+class GatedEncoder {
+  constructor(tensors, { units }, sizes) {
+    this.outputs = units;
+    this.gru = new GRU(tensors, "encoder.gru", sizes.glimpse + sizes.decoder, units);
+  }
+
+  prepare() {
+    return null;
+  }
+
+  initial() {
+    return this.gru.initial();
+  }
+
+  step(glimpse, h, state) {
+    return this.gru.step(state, [glimpse, h]);
   }
 }
 
@@ -100,6 +140,20 @@ class LSTMDecoder {
   }
 }
 
+class GatedDecoder {
+  constructor(tensors, { units }, sizes) {
+    this.gru = new GRU(tensors, "decoder.gru", sizes.latent, units);
+  }
+
+  initial() {
+    return this.gru.initial();
+  }
+
+  step(z, state) {
+    return this.gru.step(state, [z]);
+  }
+}
+
 class AttentiveWriter {
   constructor(tensors, { size }, sizes) {
     const [channels, height, width] = sizes.canvas;
@@ -126,6 +180,7 @@ export const COMPONENTS = {
   reader: {
     attention: [SIZE, (...all) => new AttentiveReader(...all)],
     "attention-error": [SIZE, (...all) => new AttentiveReader(...all, true)],
+    stn: [SIZE, (...all) => new SpatialTransformerReader(...all)],
     whole: [{}, (tensors, config, sizes) => ({
       outputs: 2 * product(sizes.image),
       read: (x, error) => ({ glimpse: concatenate([x, error]), window: null }),
@@ -135,6 +190,8 @@ export const COMPONENTS = {
   encoder: {
     lstm: [UNITS, (...all) => new LSTMEncoder(...all)],
     "lstm-private": [UNITS, (...all) => new LSTMEncoder(...all, false)],
+    gated: [UNITS, (...all) => new GatedEncoder(...all)],
+    transformer: [{ ...UNITS, heads: 4, memory: 10 }, (...all) => new TransformerEncoder(...all)],
     conv: [{ ...UNITS, channels: [32, 64, 64], features: 256 }, (...all) => new ConvEncoder(...all)],
     supervised: [
       { ...UNITS, channels: [16, 64, 64], features: 128, classes: 10, weight: 2 },
@@ -142,7 +199,10 @@ export const COMPONENTS = {
     ],
   },
   latent: { gaussian: [{ size: 32 }, (...all) => new GaussianLatent(...all)] },
-  decoder: { lstm: [UNITS, (...all) => new LSTMDecoder(...all)] },
+  decoder: {
+    lstm: [UNITS, (...all) => new LSTMDecoder(...all)],
+    gated: [UNITS, (...all) => new GatedDecoder(...all)],
+  },
   writer: {
     attention: [SIZE, (...all) => new AttentiveWriter(...all)],
     whole: [{}, (tensors, config, { decoder, canvas }) =>
