@@ -86,8 +86,8 @@ def test_the_curve_of_one_record_is_a_point(drawn, num):
 
 
 def test_left_out_steps_are_said():
-    assert not figures._left_out(figures._shown(16), 16)
-    said = figures._left_out(figures._shown(18), 18)
+    assert not figures.left_out(figures.shown_steps(16), 16)
+    said = figures.left_out(figures.shown_steps(18), 18)
     assert "16" in said and "18" in said
 
 

@@ -18,7 +18,9 @@ from drawzoo.registry.loader import registry
 
 
 def in_tree(kind):
-    return [e.name for e in registry().entries(kind) if e.distribution == "drawzoo"]
+    """The components of this repository that take any neighbours: those of maps take only maps."""
+    entries = [entry for entry in registry().entries(kind) if entry.distribution == "drawzoo"]
+    return [entry.name for entry in entries if entry.name != "convdraw"]
 
 
 COMBINATIONS = [

@@ -12,7 +12,7 @@ from drawzoo.testing.bench import Bench
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.forms import same
 from drawzoo.testing.kind import BATCH, Inputs
-from drawzoo.testing.randomness import seeded
+from drawzoo.testing.seeding import seeded
 from drawzoo.testing.surroundings import check_unseeded
 
 __all__ = [

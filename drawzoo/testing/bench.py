@@ -14,7 +14,7 @@ from drawzoo.engine.components import Component, Sizes
 from drawzoo.schema.base import Config, convert, to_dict
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kind import Inputs, Kind
-from drawzoo.testing.randomness import seeded
+from drawzoo.testing.seeding import seeded
 from drawzoo.testing.surroundings import settings_kept
 
 __all__ = ["Bench", "check_settings"]

@@ -14,7 +14,7 @@ from drawzoo.engine.components import Component
 from drawzoo.testing.bench import Bench
 from drawzoo.testing.forms import same
 from drawzoo.testing.kind import BATCH, Inputs
-from drawzoo.testing.randomness import seeded
+from drawzoo.testing.seeding import seeded
 
 __all__ = ["differing", "first_step", "gradients", "registered", "saving", "training"]
 
@@ -143,7 +143,7 @@ def registered(bench: Bench) -> None:
     for path, part in component.named_modules():
         for name, blocks in getattr(part, "matrix_blocks", {}).items():
             matrix = dict(part.named_parameters()).get(name)
-            if matrix is None or matrix.dim() != 2 or len(matrix) % blocks:
+            if matrix is None or matrix.dim() < 2 or len(matrix) % blocks:
                 bench.fail(
                     f"declares matrix_blocks that it has not: {f'{path}.{name}'.lstrip('.')}",
                     f"{blocks} blocks of "

@@ -10,7 +10,7 @@ from torch import Tensor
 from drawzoo.testing.bench import Bench
 from drawzoo.testing.fault import Fault, reason
 from drawzoo.testing.kind import Inputs
-from drawzoo.testing.randomness import seeded
+from drawzoo.testing.seeding import seeded
 
 __all__ = ["graph", "meta"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from drawzoo.testing.fault import Fault
-from drawzoo.testing.randomness import seeded
+from drawzoo.testing.seeding import seeded
 
 __all__ = ["check_unseeded", "settings_kept"]
 

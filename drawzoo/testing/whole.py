@@ -16,7 +16,7 @@ from drawzoo.schema.base import decode, encode
 from drawzoo.schema.model import ModelConfig
 from drawzoo.testing.fault import Fault, blame, reason
 from drawzoo.testing.kit import check_parts
-from drawzoo.testing.randomness import seeded
+from drawzoo.testing.seeding import seeded
 from drawzoo.testing.surroundings import check_unseeded, settings_kept
 
 __all__ = ["dataset_faults", "model_faults", "plugin_faults"]
