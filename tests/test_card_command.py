@@ -46,7 +46,7 @@ class TestCard:
             value = figure.get("nats_mean", figure.get("frechet"))
             assert value in values and f"{value:.2f}" in card.text
         assert pin(folder / "model.safetensors").sha256 in card.text
-        assert "36 images" in card.text and "3 passes" in card.text
+        assert "36 images" in card.text and "3 epochs" in card.text
         assert "4 other images" in card.text
         # A figure is the one that `evaluate` gives for the folder.
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])

@@ -57,7 +57,7 @@ class TestModel:
         assert list(manifest()[name].files) == list(FILES)
 
     def test_pictures_are_small(self, name):
-        assert sum((shipped(name) / file).stat().st_size for file in PICTURES) < 150_000
+        assert sum((shipped(name) / file).stat().st_size for file in PICTURES) < 200_000
         assert (shipped(name) / TRAINING).stat().st_size < 20_000
         for file in PICTURES:
             with Image.open(shipped(name) / file) as picture:

@@ -285,7 +285,7 @@ class TestFiles:
         figure = evaluate(run.model, "bound", run.validation, dataset="synthetic", split="valid")
         facts = {"summary": "small", "parameters": 1, "figures": [figure], "files": {}}
         text = model_card(run.config.model, record, **facts)
-        assert "pass 2," in text and "12 other images" in text and "91.25 nats" in text
+        assert "epoch 2," in text and "12 other images" in text and "91.25 nats" in text
         assert "| 3 | " in text and "| 93.00 |" in text
         without = training_record(run.config, log, 48)
         assert without.kept is None

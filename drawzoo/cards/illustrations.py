@@ -29,20 +29,23 @@ def card_pictures(model: Draw, record: TrainingRecord) -> dict[str, bytes]:
     drawing = model.draw(DRAWN_NUM, generator=torch.Generator().manual_seed(0))
     return {
         SAMPLES: png(grid(samples, SCALE)),
-        DRAWING: gif(_thinned(drawing), SCALE),
+        DRAWING: _animation(drawing, model.config.name),
         CURVE: _curve(record, model.config.name),
     }
 
 
-def _thinned(drawing: Drawing) -> Drawing:
+def _animation(drawing: Drawing, name: str) -> bytes:
+    """All steps, or as many as a card has room for, evenly spread."""
     steps = len(drawing.images)
-    if steps <= MOST_FRAMES:
-        return drawing
-    shown = [round(i * (steps - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)]
+    shown = list(range(steps))
+    if steps > MOST_FRAMES:
+        shown = [round(i * (steps - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)]
     reads, writes = (
         windows and [windows[step] for step in shown] for windows in (drawing.reads, drawing.writes)
     )
-    return Drawing(drawing.canvases[shown], drawing.images[shown], reads, writes)
+    part = Drawing(drawing.canvases[shown], drawing.images[shown], reads, writes)
+    captions = [f"step {step + 1} of {steps}" for step in shown]
+    return gif(part, SCALE, title=name, captions=captions)
 
 
 def _curve(record: TrainingRecord, name: str) -> bytes:
@@ -67,7 +70,7 @@ def _curve(record: TrainingRecord, name: str) -> bytes:
     axes.set_xlim(left=0)
     # The first steps, far above all others, would press the rest flat.
     axes.set_ylim(0, 1.1 * max(nats[len(nats) // 20 :]))
-    axes.set_xlabel("passes over the training images")
+    axes.set_xlabel("epochs")
     axes.set_ylabel("nats per image")
     axes.set_title(f"Training of {name}", fontsize=10, parse_math=False)
     axes.grid(alpha=0.3)

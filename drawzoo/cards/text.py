@@ -65,7 +65,7 @@ images = model.sample(64, generator=torch.Generator().manual_seed(0))  # probabi
 
 ## Training
 
-On {train_images:,} images of `{dataset}` (train), {epochs} passes, seed {seed}, {hours}{kept}:
+On {train_images:,} images of `{dataset}` (train), {epochs} epochs, seed {seed}, {hours}{kept}:
 
 ```sh
 {command}
@@ -75,7 +75,7 @@ On {train_images:,} images of `{dataset}` (train), {epochs} passes, seed {seed},
 
 The bound on the training images and its KL, means over the steps just before{valid}:
 
-![Nats per image over the passes]({picture})
+![Nats per image over the epochs]({picture})
 
 {curve}
 
@@ -230,7 +230,7 @@ def _kept(record: TrainingRecord) -> str:
     if record.kept is None:
         return ""
     return (
-        f". The weights are those after pass {record.kept.epoch:g}, with the best bound on "
+        f". The weights are those after epoch {record.kept.epoch:g}, with the best bound on "
         f"{record.validation_images:,} other images, {record.kept.valid_nats:.2f} nats"
     )
 
@@ -248,7 +248,7 @@ def _settings(record: TrainingRecord) -> str:
 
 def _curve_table(record: TrainingRecord) -> str:
     """A row for about ten epochs, with a column of validation if there was any."""
-    columns = ["pass", "nats", "KL"]
+    columns = ["epoch", "nats", "KL"]
     rows = [[f"{p.epoch:.0f}", f"{p.nats:.2f}", f"{p.kl:.2f}"] for p in _curve(record)]
     if record.kept:
         valid = {round(p.epoch): p.valid_nats for p in record.log if p.valid_nats is not None}
@@ -262,8 +262,8 @@ def _curve_table(record: TrainingRecord) -> str:
 
 def _curve(record: TrainingRecord) -> list[Point]:
     """The first point of about ten epochs, evenly spread."""
-    by_pass = {int(point.epoch + 1e-6): point for point in reversed(record.log)}
-    by_pass.pop(0, None)
-    passes = sorted(by_pass)
-    chosen = {passes[round(i * (len(passes) - 1) / 9)] for i in range(10)} if passes else set()
-    return [by_pass[number] for number in sorted(chosen)] or record.log[-1:]
+    by_epoch = {int(point.epoch + 1e-6): point for point in reversed(record.log)}
+    by_epoch.pop(0, None)
+    epochs = sorted(by_epoch)
+    chosen = {epochs[round(i * (len(epochs) - 1) / 9)] for i in range(10)} if epochs else set()
+    return [by_epoch[number] for number in sorted(chosen)] or record.log[-1:]

@@ -74,7 +74,7 @@ def command(runs: tuple[Path, ...], out: Path, against: Against, as_json: bool) 
         print_json(rows, indent=2)
         return
     print_table(
-        ["run", "model", "passes", "minutes", "nats in training", "best on validation", "in pass"],
+        ["run", "model", "epochs", "minutes", "nats in training", "best on validation", "in epoch"],
         [
             [
                 row["run"],
@@ -87,5 +87,5 @@ def command(runs: tuple[Path, ...], out: Path, against: Against, as_json: bool) 
             ]
             for row in rows
         ],
-        drop=["in pass", "passes", "model"],
+        drop=["in epoch", "epochs", "model"],
     )

@@ -154,12 +154,12 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
             log = read_log(out)
             nats = log[-1]["nats"] if log else float("nan")
             return _End(nats, "on the last training images", bool(stopping))
-        passes = f"after pass {best.step / trainer.steps_per_epoch:g}"
+        when = f"after epoch {best.step / trainer.steps_per_epoch:g}"
         say(
-            f"done at step {trainer.step}; use it as local-dir:{out} (the weights {passes}, with "
+            f"done at step {trainer.step}; use it as local-dir:{out} (the weights {when}, with "
             f"the best bound on validation, {best.nats:.2f} nats)"
         )
-        return _End(best.nats, f"on validation {passes}", bool(stopping))
+        return _End(best.nats, f"on validation {when}", bool(stopping))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ __all__ = ["Against", "courses_plot"]
 
 Against = Literal["epoch", "minutes"]
 
-_LABELS = {"epoch": "passes over the training images", "minutes": "minutes of training"}
+_LABELS = {"epoch": "epochs", "minutes": "minutes of training"}
 
 
 def courses_plot(courses: Sequence[tuple[str, Course]], against: Against = "epoch") -> bytes:
