@@ -186,7 +186,13 @@ def colour(tiny, name):
 @pytest.mark.parametrize("name", ["logistic", "logistic-mixture"])
 def test_figures_have_bits_per_dimension(tiny, images, name, protocol):
     model = drawzoo.build(colour(tiny, name)).eval()
-    figure = drawzoo.evaluate(model, protocol, images, dataset="mine", split="test")
+    each = {}
+    figure = drawzoo.evaluate(
+        model, protocol, images, dataset="mine", split="test", each=each.update
+    )
+    assert each["bits_per_dimension"].mean().item() == pytest.approx(
+        figure.bits_per_dimension, abs=1e-4
+    )
     expected = figure.nats_mean / (3 * 6 * 5 * math.log(2))
     assert figure.bits_per_dimension == pytest.approx(expected, abs=1e-4)
     words = f"{figure.bits_per_dimension:.3f} bits per dimension"

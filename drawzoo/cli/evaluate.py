@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from drawzoo.cli.options import check_device, data_option, json_option
+from drawzoo.cli.options import OutputFile, check_device, data_option, json_option
 from drawzoo.errors import counted
 
 
@@ -37,6 +37,13 @@ from drawzoo.errors import counted
     help="Instead, by how much the bound is better than this model's, image by image.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option(
+    "--csv",
+    "table",
+    type=OutputFile(".csv"),
+    metavar="FILE.csv",
+    help="Also write what is found of each image: its row in the split, its label, its values.",
+)
 @data_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @json_option
@@ -49,6 +56,7 @@ def command(
     images: int | None,
     against: str | None,
     seed: int,
+    table: Path | None,
     data: Path | None,
     device: str,
     as_json: bool,
@@ -68,11 +76,17 @@ def command(
     features of a classifier, its confidence, and how many samples it takes for each digit.
 
     accuracy: the share of images that a model with a supervised encoder classifies correctly.
+
+    \b
+    Examples:
+      drawzoo evaluate draw-mnist --dataset mnist-sample --csv images.csv
+      drawzoo evaluate model1-mnist --against draw-mnist --dataset mnist-sample
     """
     import functools
 
     from drawzoo.cli.loading import model_folder
     from drawzoo.cli.printing import print_json
+    from drawzoo.disk.atomic import check_writable
     from drawzoo.evaluation.protocol import find_protocol
     from drawzoo.registry.loader import registry
 
@@ -83,6 +97,9 @@ def command(
         raise click.UsageError(f"--against is for --protocol bound, not {protocol}")
     if dataset:
         registry().find("dataset", dataset)
+    if table:
+        by.check_each()
+        check_writable(table)
     folders = [model_folder(name) for name in models]
     if against:
         _compare(
@@ -94,6 +111,7 @@ def command(
             split,
             images,
             seed,
+            table,
             data,
             device,
             as_json,
@@ -104,10 +122,12 @@ def command(
     from drawzoo.disk.paths import data_root
     from drawzoo.engine.world import world
     from drawzoo.evaluation.measure import measure
+    from drawzoo.evaluation.rows import Rows
     from drawzoo.schema.figures import facts
     from drawzoo.store.weights import read_model
 
     check_device(device)
+    rows = Rows() if table else None
     with world(device) as (processes, device):
         for name, folder in zip(models, folders, strict=True):
             model = read_model(folder).to(device)
@@ -122,10 +142,14 @@ def command(
                 name=name,
                 progress=functools.partial(progress, what=name, shown=processes.leads),
                 world=processes,
+                rows=rows,
                 **({} if k is None else {"k": k}),
             )
             if not processes.leads:
                 continue
+            # After each model, so that none is lost if the next cannot be measured.
+            if rows and table:
+                rows.write(table)
             if as_json:
                 print_json(facts(figure), separators=(",", ":"))
             else:
@@ -147,6 +171,7 @@ def _compare(
     split: str,
     images: int | None,
     seed: int,
+    table: Path | None,
     data: Path | None,
     device: str,
     as_json: bool,
@@ -157,7 +182,8 @@ def _compare(
     from drawzoo.cli.progress import progress
     from drawzoo.data.images import load_dataset
     from drawzoo.disk.paths import data_root
-    from drawzoo.evaluation.paired import compare
+    from drawzoo.evaluation.paired import compare, differences
+    from drawzoo.evaluation.rows import Rows
     from drawzoo.schema.base import to_dict
     from drawzoo.store.weights import read_model
 
@@ -165,13 +191,17 @@ def _compare(
     check_device(device)
     other.to(device)
     chosen = dataset or _own(data) or other.config.dataset
-    measured = load_dataset(chosen, split, data_root(data), image=other.config.image)
-    measured = measured.subset(images or len(measured.pixels))
+    whole = load_dataset(chosen, split, data_root(data), image=other.config.image)
+    count = images or len(whole.pixels)
+    measured, rows = whole.subset(count), Rows()
     for name, folder in zip(models, folders, strict=True):
         model = read_model(folder).to(device)
-        found = compare(
-            model, other, measured, seed=seed, progress=functools.partial(progress, what=name)
-        )
+        bar = functools.partial(progress, what=name)
+        values = differences(model, other, measured, seed=seed, progress=bar)
+        found = compare(values, seed)
+        if table:
+            rows.add(name, chosen, split, whole.rows(count), measured.labels, values)
+            rows.write(table)
         if as_json:
             head = {"model": name, "against": against, "dataset": chosen, "split": split}
             print_json(head | to_dict(found), separators=(",", ":"))

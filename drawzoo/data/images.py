@@ -43,11 +43,18 @@ class Images(NamedTuple):
         Raises:
             DataError: If there are fewer.
         """
+        rows = self.rows(num)
+        return self if num == len(self.pixels) else self._at(rows)
+
+    def rows(self, num: int) -> Tensor:
+        """The places of the images of `subset(num)` among all, from 0, int64 [num].
+
+        Raises:
+            DataError: If there are fewer.
+        """
         if num > len(self.pixels):
             raise DataError(f"there are {len(self.pixels):,} images, and {num:,} were asked for")
-        if num == len(self.pixels):
-            return self
-        return self._at(self._permutation()[:num])
+        return torch.arange(num) if num == len(self.pixels) else self._permutation()[:num]
 
     def hold_out(self, num: int) -> tuple[Images, Images]:
         """All but `subset(num)` in the order of the file, and `subset(num)`."""

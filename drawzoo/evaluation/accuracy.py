@@ -10,6 +10,8 @@ from drawzoo.evaluation.protocol import Conditions, Metric, Protocol
 from drawzoo.schema.figures import Figure
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from drawzoo.data.images import Images
     from drawzoo.engine.draw import Draw
 
@@ -37,12 +39,16 @@ class Accuracy(Protocol):
     figure = AccuracyFigure
     title = "images classified correctly, higher is better"
     columns = ("accuracy",)
+    values = {
+        "predicted": "the likeliest class",
+        "correct": "whether that is the label, 1 or 0",
+    }
 
     def applies(self, model: Draw) -> bool:
         return model.encoder.classifies
 
-    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
-        """The share with its standard error.
+    def each(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Tensor]:
+        """The class that each image is taken for, and whether it is the label.
 
         Raises:
             ConfigError: If the model's encoder does not classify.
@@ -54,7 +60,7 @@ class Accuracy(Protocol):
         if images.labels is None:
             raise DataError(f"{dataset} has no labels, and protocol accuracy compares with them")
         generator = torch.Generator().manual_seed(conditions.seed)
-        total, right = len(images.pixels), 0
+        total, guesses = len(images.pixels), []
         for first in conditions.progress(range(0, total, BATCH)):
             index = torch.arange(first, min(first + BATCH, total))
             logits = model.classify(images.batch(index, generator))
@@ -64,9 +70,16 @@ class Accuracy(Protocol):
                     f"{dataset} has labels that are not from 0 to {classes - 1}, the classes of "
                     "the model; choose another --dataset"
                 )
-            guess = logits.argmax(dim=1).cpu()
-            right += int((guess == images.labels[index]).sum())
-        accuracy = right / total
+            guesses.append(logits.argmax(dim=1).cpu())
+        predicted = torch.cat(guesses)
+        return {"predicted": predicted, "correct": (predicted == images.labels).long()}
+
+    def total(
+        self, model: Draw, found: dict[str, Tensor], conditions: Conditions
+    ) -> dict[str, Any]:
+        """The share with its standard error."""
+        total = len(found["correct"])
+        accuracy = int(found["correct"].sum()) / total
         return {
             "accuracy": round(accuracy, 4),
             "accuracy_stderr": round((accuracy * (1 - accuracy) / total) ** 0.5, 4),

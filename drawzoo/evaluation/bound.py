@@ -41,24 +41,36 @@ class Bound(Protocol):
     figure = BoundFigure
     title = "nats per image, lower is better"
     columns = ("nats", "KL", "reconstruction")
+    values = {
+        "nats": "the bound, nats",
+        "kl": "the KL of all steps, nats",
+        "reconstruction": "the reconstruction, nats",
+        "bits_per_dimension": "the bound in bits per dimension, where it is told so",
+    }
 
     def applies(self, model: Draw) -> bool:
         return model.likelihood.is_bound
 
-    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
+    def each(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Tensor]:
+        """The bound of each image and its two parts."""
+        from drawzoo.evaluation.moments import with_bits
+
+        parts = bound_parts(model, images, conditions.seed, conditions.progress, conditions.world)
+        return with_bits(model, dict(zip(("nats", "kl", "reconstruction"), parts, strict=True)))
+
+    def total(
+        self, model: Draw, found: dict[str, Tensor], conditions: Conditions
+    ) -> dict[str, Any]:
         """Means, with the standard deviation between images and the standard error."""
         from drawzoo.evaluation.moments import bits_per_dimension, moments
 
-        nats, kl, reconstruction = bound_parts(
-            model, images, conditions.seed, conditions.progress, conditions.world
-        )
-        mean, std, stderr = moments(nats)
+        mean, std, stderr = moments(found["nats"])
         return {
             "nats_mean": mean,
             "nats_std": std,
             "nats_stderr": stderr,
-            "kl": round(kl.mean().item(), 4),
-            "reconstruction": round(reconstruction.mean().item(), 4),
+            "kl": round(found["kl"].mean().item(), 4),
+            "reconstruction": round(found["reconstruction"].mean().item(), 4),
             "bits_per_dimension": bits_per_dimension(model, mean),
         }
 

@@ -16,6 +16,8 @@ from drawzoo.evaluation.protocol import Conditions, Metric, Protocol
 from drawzoo.schema.figures import Figure, plus_minus
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from drawzoo.data.images import Images
     from drawzoo.engine.draw import Draw
 
@@ -46,6 +48,7 @@ class Generated(Protocol):
     figure = GeneratedFigure
     title = "no likelihood, lower is not better"
     columns = ("average", "standard deviation", "maximum")
+    values = {"nats": "the cross-entropy with the image generated in its turn, nats; no likelihood"}
 
     def images(self, total: int) -> int:
         return min(total, PAIRS)
@@ -53,12 +56,11 @@ class Generated(Protocol):
     def for_card(self, found: Callable[[int], Figure], total: int) -> Figure:
         return found(total)
 
-    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
-        """Average, standard deviation and maximum in nats."""
+    def each(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Tensor]:
+        """The cross-entropy of each pair."""
         import torch
 
         from drawzoo.engine.sampling import CHUNK
-        from drawzoo.evaluation.moments import moments
 
         samples, pixels = (torch.Generator().manual_seed(conditions.seed) for _ in range(2))
         total, parts = len(images.pixels), []
@@ -68,13 +70,20 @@ class Generated(Protocol):
             canvas = model.draw(len(index), generator=samples).canvases[-1]
             x = images.batch(index, pixels).to(canvas)
             parts.append(model.likelihood.nats(canvas, x).double().cpu())
-        nats = torch.cat(parts)
-        mean, std, stderr = moments(nats)
+        return {"nats": torch.cat(parts)}
+
+    def total(
+        self, model: Draw, found: dict[str, Tensor], conditions: Conditions
+    ) -> dict[str, Any]:
+        """Average, standard deviation and maximum in nats."""
+        from drawzoo.evaluation.moments import moments
+
+        mean, std, stderr = moments(found["nats"])
         return {
             "nats_mean": mean,
             "nats_std": std,
             "nats_stderr": stderr,
-            "nats_max": round(nats.max().item(), 4),
+            "nats_max": round(found["nats"].max().item(), 4),
         }
 
     def in_words(self, figure: GeneratedFigure) -> str:

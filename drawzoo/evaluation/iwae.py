@@ -64,19 +64,33 @@ class ImportanceWeighted(Protocol):
     title = "nats per image, lower is better"
     columns = ("k", "nats", "bound on the same images")
     settings = {"k": 100}
+    values = {
+        "nats": "the importance-weighted bound, nats",
+        "bound": "the bound, the mean over the same samples, nats",
+        "bits_per_dimension": "the importance-weighted bound in bits per dimension, where it is "
+        "told so",
+    }
 
     def applies(self, model: Draw) -> bool:
         return model.likelihood.is_bound
 
-    def measure(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Any]:
-        """Both bounds on the same images, with standard errors."""
-        from drawzoo.evaluation.moments import bits_per_dimension, moments
+    def each(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Tensor]:
+        """Both bounds of each image."""
+        from drawzoo.evaluation.moments import with_bits
 
         _, seed, progress, world, settings = conditions
         tight, loose = iwae_parts(model, images, settings["k"], seed, progress, world)
-        bound, (mean, std, stderr) = moments(loose), moments(tight)
+        return with_bits(model, {"nats": tight, "bound": loose})
+
+    def total(
+        self, model: Draw, found: dict[str, Tensor], conditions: Conditions
+    ) -> dict[str, Any]:
+        """Both bounds on the same images, with standard errors."""
+        from drawzoo.evaluation.moments import bits_per_dimension, moments
+
+        bound, (mean, std, stderr) = moments(found["bound"]), moments(found["nats"])
         return {
-            "k": settings["k"],
+            "k": conditions.settings["k"],
             "nats_mean": mean,
             "nats_std": std,
             "nats_stderr": stderr,

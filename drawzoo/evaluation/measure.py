@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.engine.draw import Draw
@@ -18,6 +20,7 @@ from drawzoo.evaluation.protocol import (
     no_bars,
     protocols,
 )
+from drawzoo.evaluation.rows import Rows
 from drawzoo.registry.loader import registry
 from drawzoo.schema.figures import Figure, disagreement
 from drawzoo.store.weights import read_model
@@ -43,6 +46,7 @@ def evaluate(
     name: str | None = None,
     progress: Progress = iter,
     world: World = ALONE,
+    each: Callable[[dict[str, Tensor]], None] | None = None,
     **settings: Any,
 ) -> Any:
     """A model's figure on some images, by a registered protocol.
@@ -57,17 +61,26 @@ def evaluate(
         name: What to call the model; its configuration's name unless given.
         progress: Wraps the sequence of batches.
         world: The processes that share the work.
+        each: Is given what was found of every image, name → [N], such as `dict().update`; of
+            protocols that have `values`.
         settings: What else the protocol depends on, such as `k` for `iwae`.
 
     Raises:
         UnknownNameError: If there is no such protocol.
-        ConfigError: If the protocol cannot be used with the model or the images.
+        ConfigError: If the protocol cannot be used with the model or the images, or for `each`.
     """
     by = find_protocol(protocol)
+    if each:
+        by.check_each()
     if unknown := settings.keys() - by.settings.keys():
         raise ConfigError(f"protocol {by.name} has no setting {min(unknown)!r}")
     conditions = Conditions(dataset, seed, progress, world, {**by.settings, **settings})
-    values = by.measure(model, images, conditions)
+    if each:
+        found = by.each(model, images, conditions)
+        values = by.total(model, found, conditions)
+        each(found)
+    else:
+        values = by.measure(model, images, conditions)
     return by.figure(
         model=name or model.config.name,
         dataset=dataset,
@@ -87,6 +100,7 @@ def measure(
     split: str = "test",
     images: int | None = None,
     world: World = ALONE,
+    rows: Rows | None = None,
     **settings: Any,
 ) -> Any:
     """A model's figure on a split of a registered dataset; see `evaluate`.
@@ -99,6 +113,7 @@ def measure(
         split: The name of its split.
         images: How many images of it (`Images.subset`); as many as the protocol takes unless given.
         world: The processes that share the work.
+        rows: Gets what is found of each image.
         settings: What else `evaluate` takes.
 
     Raises:
@@ -109,7 +124,12 @@ def measure(
     by = find_protocol(protocol)
     with world.leader_first(model.initial_canvas.device):
         data = load_dataset(dataset, split, root, image=model.config.image)
-    chosen = data.subset(images or by.images(len(data.pixels)))
+    count = images or by.images(len(data.pixels))
+    chosen = data.subset(count)
+    if rows is not None:
+        name = settings.get("name") or model.config.name
+        head = (name, dataset, split, data.rows(count), chosen.labels)
+        settings["each"] = lambda found: rows.add(*head, found)
     return evaluate(model, protocol, chosen, dataset=dataset, split=split, world=world, **settings)
 
 

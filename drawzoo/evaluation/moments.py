@@ -12,7 +12,7 @@ from drawzoo.errors import WeightsError
 if TYPE_CHECKING:
     from drawzoo.engine.draw import Draw
 
-__all__ = ["Moments", "bits_per_dimension", "moments"]
+__all__ = ["Moments", "bits_per_dimension", "moments", "with_bits"]
 
 
 class Moments(NamedTuple):
@@ -43,7 +43,18 @@ def moments(values: Tensor) -> Moments:
 
 def bits_per_dimension(model: Draw, nats: float) -> float | None:
     """Nats an image in bits per dimension; None if they are not told so for the likelihood."""
-    likelihood = model.likelihood
-    if not likelihood.bits_per_dimension:
+    if not model.likelihood.bits_per_dimension:
         return None
-    return round(nats / (math.prod(likelihood.image_shape) * math.log(2)), 4)
+    return round(nats / _nats_per_bit(model), 4)
+
+
+def with_bits(model: Draw, found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The values of each image with `bits_per_dimension` of its `nats`, where it is told so."""
+    if not model.likelihood.bits_per_dimension:
+        return found
+    return {**found, "bits_per_dimension": found["nats"] / _nats_per_bit(model)}
+
+
+def _nats_per_bit(model: Draw) -> float:
+    """Nats an image that are one bit per dimension: C H W ln 2."""
+    return math.prod(model.likelihood.image_shape) * math.log(2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from drawzoo.data.images import Images
 from drawzoo.engine.draw import Draw
 from drawzoo.evaluation.bound import bound_parts
@@ -9,7 +11,14 @@ from drawzoo.evaluation.moments import moments
 from drawzoo.evaluation.protocol import Progress
 from drawzoo.schema.base import Config
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["VALUES", "Comparison", "compare", "differences"]
+
+VALUES = {
+    "nats": "the model's bound, nats",
+    "nats_against": "the other model's, nats",
+    "nats_better": "by how much the model's is lower, nats",
+}
+"""What `differences` finds of an image."""
 
 
 class Comparison(Config, frozen=True, kw_only=True):
@@ -24,10 +33,10 @@ class Comparison(Config, frozen=True, kw_only=True):
     bounds, since images that are hard for one model are hard for the other."""
 
 
-def compare(
+def differences(
     model: Draw, against: Draw, images: Images, *, seed: int = 0, progress: Progress = iter
-) -> Comparison:
-    """Compares the bounds of two models, each as protocol `bound` measures it.
+) -> dict[str, Tensor]:
+    """`VALUES` of every image, float64 [N], each bound as protocol `bound` measures it.
 
     Models with the same T and the same dimension of z also see the same binarisation and noise.
 
@@ -38,7 +47,13 @@ def compare(
         seed: Of binarisation and noise.
         progress: Wraps the sequence of batches of each.
     """
-    better = bound_parts(against, images, seed, progress)[0]
-    better -= bound_parts(model, images, seed, progress)[0]
+    theirs = bound_parts(against, images, seed, progress)[0]
+    ours = bound_parts(model, images, seed, progress)[0]
+    return {"nats": ours, "nats_against": theirs, "nats_better": theirs - ours}
+
+
+def compare(found: dict[str, Tensor], seed: int) -> Comparison:
+    """What `differences` with that seed come to."""
+    better = found["nats_better"]
     mean, _, stderr = moments(better)
     return Comparison(images=len(better), seed=seed, nats_better=mean, nats_stderr=stderr)

@@ -17,6 +17,8 @@ from drawzoo.registry.loader import registry
 from drawzoo.schema.figures import Figure
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from drawzoo.data.images import Images
     from drawzoo.engine.draw import Draw
     from drawzoo.engine.world import World
@@ -87,6 +89,10 @@ class Protocol:
     settings: ClassVar[dict[str, Any]] = {}
     """What else it depends on, with the defaults; each is also a field of `figure`."""
 
+    values: ClassVar[dict[str, str]] = {}
+    """What `each` finds of an image: name → meaning, with the unit. Empty for protocols whose
+    figure is of all images together."""
+
     @property
     def name(self) -> str:
         """The registered name."""
@@ -111,6 +117,36 @@ class Protocol:
         Raises:
             ConfigError: If the protocol cannot be used with the model or the images.
         """
+        return self.total(model, self.each(model, images, conditions), conditions)
+
+    def each(self, model: Draw, images: Images, conditions: Conditions) -> dict[str, Tensor]:
+        """`values` of every image, [N] on the CPU, from which `total` makes the figure's.
+
+        A protocol with a value of each image defines these two; any other defines `measure`.
+
+        Arguments:
+            model: The model, in evaluation mode.
+            images: The images.
+            conditions: The seed and what else the measurement is told.
+
+        Raises:
+            ConfigError: If the protocol cannot be used with the model or the images.
+        """
+        raise NotImplementedError
+
+    def check_each(self) -> None:
+        """Raises `ConfigError` if the protocol has no value of a single image."""
+        if not self.values:
+            known = ", ".join(name for name, one in protocols().items() if one.values)
+            raise ConfigError(
+                f"protocol {self.name} measures all images together, and has no value of a single "
+                f"one; choose one of {known}"
+            )
+
+    def total(
+        self, model: Draw, found: dict[str, Tensor], conditions: Conditions
+    ) -> dict[str, Any]:
+        """The values of a figure, from what `each` found."""
         raise NotImplementedError
 
     def for_card(self, found: Callable[[int], Figure], total: int) -> Figure | None:
