@@ -2,6 +2,7 @@
 
 import _thread
 import json
+import signal
 import threading
 import urllib.request
 import webbrowser
@@ -150,7 +151,12 @@ def test_the_page_is_served_until_it_is_interrupted(invoke, mine, monkeypatch):
             _thread.interrupt_main()
 
     monkeypatch.setattr(webbrowser, "get", Browser)
-    code, _, err = invoke("demo", f"local-dir:{mine}", "--seed", "7")
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, _, err = invoke("demo", f"local-dir:{mine}", "--seed", "7")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 130
     ((page, address),) = pages
     assert "<h1>Watch DRAW draw</h1>" in page
