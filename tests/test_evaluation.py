@@ -18,7 +18,7 @@ from drawzoo.errors import ConfigError, DataError
 from drawzoo.evaluation.digits.classifier import SHA256
 from drawzoo.evaluation.iwae import iwae_parts
 from drawzoo.evaluation.measure import applicable, evaluate, measure, measure_again
-from drawzoo.evaluation.paired import compare
+from drawzoo.evaluation.paired import compare, differences
 from drawzoo.registry.build import build
 
 WHERE = {"dataset": "mnist", "split": "test"}
@@ -316,13 +316,15 @@ class TestComparison:
         torch.manual_seed(0)
         first, second = build(tiny()).double(), build(tiny()).double()
         data = images(30)
-        found = compare(first, second, data, seed=3)
+        found = compare(differences(first, second, data, seed=3), 3)
         a, b = (evaluate(m, "bound", data, seed=3, **WHERE).nats_mean for m in (first, second))
         assert found.nats_better == pytest.approx(b - a, abs=2e-4)
         assert found.images == 30
-        assert compare(second, first, data, seed=3).nats_better == -found.nats_better
+        assert (
+            compare(differences(second, first, data, seed=3), 3).nats_better == -found.nats_better
+        )
 
     def test_of_a_model_with_itself_is_none(self, tiny):
         model = build(tiny())
-        found = compare(model, model, images(30))
+        found = compare(differences(model, model, images(30)), 0)
         assert (found.nats_better, found.nats_stderr) == (0, 0)
