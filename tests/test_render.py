@@ -256,6 +256,11 @@ class TestGif:
         images = double(steps=3).draw(5)
         assert len(frames(gif(images))) == 4
 
+    def test_the_pictures_of_a_long_animation_are_smaller(self):
+        few, many = (frames(gif(drawing(torch.rand(steps, 1, 1, 7, 7)))) for steps in (10, 400))
+        assert len(many) == 401 and many[0][0].width < few[0][0].width
+        assert len(many) * many[0][0].width ** 2 < 400 * SIDE**2
+
 
 class TestTerminal:
     def text(self, picture, *, width=80, colours):

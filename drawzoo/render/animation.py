@@ -20,6 +20,8 @@ __all__ = ["Panel", "film", "gif"]
 SIDE = 480
 """The longer side of a picture, and the room for it, are at least this long, in screen pixels, if
 no scale is given: a lecture hall can read it."""
+LONG = 256
+"""Of more pictures, in all frames together, each is smaller: they bound the memory and the time."""
 GAP = 12
 """Screen pixels around each picture."""
 LINE = 34
@@ -74,36 +76,41 @@ def film(panels: Sequence[Panel], scale: int | None = None) -> bytes:
     palette.putpalette(_palette())
     across = len(panels) if len(panels) <= 3 else columns(len(panels))
     grey = all(panel.drawing.images.shape[2] == 1 for panel in panels)
-    frames = []
-    for step in range(steps + 1):
-        strips = [_strip(panel, step, step == steps, top, scale) for panel in panels]
+    side = SIDE if scale is None else 0
+    if scale is None and (pictures := steps * len(panels)) > LONG:
+        side = round(SIDE * (LONG / pictures) ** 0.5)
+
+    def drawn(step: int) -> Image.Image:
+        strips = [_strip(panel, step, step == steps, top, side, scale) for panel in panels]
         width, height = (max(strip.size[side] for strip in strips) for side in (0, 1))
         frame = Image.new("RGB", (across * width, -(-len(strips) // across) * height), GROUND)
         for number, strip in enumerate(strips):
             row, column = divmod(number, across)
             frame.paste(strip, (column * width, row * height))
-        frames.append(
-            frame.quantize(palette=palette, dither=Image.Dither.NONE)
-            if grey
-            else frame.convert("P", palette=Image.Palette.ADAPTIVE)
-        )
+        if grey:
+            return frame.quantize(palette=palette, dither=Image.Dither.NONE)
+        return frame.convert("P", palette=Image.Palette.ADAPTIVE)
+
     buffer = io.BytesIO()
     durations = [STEP_MS] * steps + [LAST_MS]
-    frames[0].save(
-        buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
-    )
+    # Each frame is drawn when its time comes.
+    frames = map(drawn, range(1, steps + 1))
+    drawn(0).save(buffer, "GIF", save_all=True, append_images=frames, duration=durations, loop=0)
     return buffer.getvalue()
 
 
-def _strip(panel: Panel, step: int, last: bool, top: int, scale: int | None) -> Image.Image:
-    """A panel at a step, with its text; without windows if it is the last frame or has waited."""
+def _strip(
+    panel: Panel, step: int, last: bool, top: int, side: int, scale: int | None
+) -> Image.Image:
+    """A panel at a step, with its text; without windows if it is the last frame or has waited.
+
+    The longer side of a picture has `side` pixels or more, unless a scale is given.
+    """
     drawing, steps = panel.drawing, len(panel.drawing.images)
     at = min(step, steps - 1)
     images = drawing.images[at]
-    least = 0
     if scale is None:
-        least = SIDE
-        scale = max(1, -(-SIDE // (max(grid(images).size) - 2 * PADDING)))
+        scale = max(1, -(-side // (max(grid(images).size) - 2 * PADDING)))
     picture = grid(images, scale).convert("RGB")
     for windows, colour in ((drawing.reads, READ_COLOUR), (drawing.writes, WRITE_COLOUR)):
         if windows is not None and step < steps and not last:
@@ -112,7 +119,7 @@ def _strip(panel: Panel, step: int, last: bool, top: int, scale: int | None) -> 
     pictures = [(picture, text)]
     if panel.inputs is not None:
         pictures.append((grid(panel.inputs, scale).convert("RGB"), "input"))
-    rooms = [max(picture.width, least) for picture, _ in pictures]
+    rooms = [max(picture.width, side) for picture, _ in pictures]
     size = sum(rooms) + GAP * (len(rooms) + 1), top + picture.height + GAP
     strip, left = Image.new("RGB", size, GROUND), GAP
     pen = ImageDraw.Draw(strip)
