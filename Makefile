@@ -1,10 +1,11 @@
 # make demo: install, pull a trained model, draw with it.  make test: install, run all tests.
+# make docs: the site of the documentation, in build/docs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test slow lint types format gallery clean
+.PHONY: demo test slow docs lint types format gallery clean
 
 demo: $(VENV)/installed
 	@mkdir -p $(OUT)
@@ -22,6 +23,11 @@ test: $(VENV)/installed
 
 slow: $(VENV)/installed
 	$(BIN)/pytest -m slow --timeout 1200
+
+# Every warning is an error; nothing but the packages is fetched.
+docs: $(VENV)/documentation
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+	@echo "The documentation: $(abspath build/docs/index.html)"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -51,4 +57,8 @@ clean:
 $(VENV)/installed: pyproject.toml setup.py $(wildcard drawzoo/ops/csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]'
+	@touch $@
+
+$(VENV)/documentation: $(VENV)/installed
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[docs]'
 	@touch $@
