@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drawzoo import ops as ops
+    from drawzoo.cli.completion import Registered
     from drawzoo.cli.loading import load_model, load_models
     from drawzoo.cli.options import (
         OutputFile,
@@ -64,6 +65,7 @@ __all__ = [
     "LOCAL",
     "OutputFile",
     "Panel",
+    "Registered",
     "animate",
     "bars",
     "bits_per_dimension",
@@ -124,6 +126,7 @@ _LAZY = {
     "LOCAL": "store.sources:LOCAL",
     "OutputFile": "cli.options:OutputFile",
     "Panel": "render.animation:Panel",
+    "Registered": "cli.completion:Registered",
     "animate": "render.animation:gif",
     "bars": "cli.progress:bars",
     "check_config": "registry.build:check_config",

@@ -107,6 +107,7 @@ class TestErrors:
             (["pull"], 2, "--all"),
             (["pull", "draw-mnist", "--all"], 2, "--all"),
             (["pull", "draw-mnits"], 4, "did you mean draw-mnist"),
+            (["train"], 2, "'--out'"),
             (["sample", "draw-mnits"], 4, "did you mean draw-mnist"),
             (["sample", "runs/draw"], 4, "local-dir:runs/draw"),
             (["sample", "local-dir:missing"], 6, "missing"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import itertools
+import logging
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 
 import click
 
+from drawzoo.cli import completion
 from drawzoo.cli.options import PLUGIN_FILES
 from drawzoo.cli.starting import watched
 from drawzoo.errors import DrawzooError, OutputError, nearest, one_line, short
@@ -63,6 +65,9 @@ class LazyGroup(click.Group):
 def _run_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
     from drawzoo.registry.local import run_file
 
+    if ctx.resilient_parsing:
+        # The Tab key runs no file.
+        return
     for file in files:
         click.echo(f"running {file}, which can do all that you can", err=True)
         run_file(file)
@@ -85,12 +90,22 @@ def cli() -> None:
     """The model zoo for DRAW, the Deep Recurrent Attentive Writer.
 
     Begin with: drawzoo pull model3-mnist; drawzoo sample --steps 10
+
+    The Tab key completes commands, options and names after this line in ~/.bashrc:
+
+    \b
+      eval "$(_DRAWZOO_COMPLETE=bash_source drawzoo)"
+
+    For your shell, zsh or fish: drawzoo doctor
     """
 
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line, and turns every error into one line and an exit code."""
     warnings.showwarning = _warn
+    if completion.asked():
+        logging.disable()
+        warnings.simplefilter("ignore")
     _ready_output()
     stdout = sys.stdout
     try:
@@ -165,7 +180,8 @@ def _drop_output() -> None:
 def _fail(line: str, code: int) -> int:
     if os.environ.get("DRAWZOO_DEBUG"):
         traceback.print_exc()
-    click.echo(short(f"Error: {one_line(line)}"), err=True)
+    if not completion.asked():
+        click.echo(short(f"Error: {one_line(line)}"), err=True)
     return code
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import data_option
 
 
 @click.command
-@click.argument("model", metavar="RUN|MODEL")
+@click.argument("model", metavar="RUN|MODEL", type=Registered("model", paths="dir"))
 @click.option(
     "--cards",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

@@ -6,16 +6,22 @@ from pathlib import Path
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import OutputFile, check_device, data_option, json_option
 from drawzoo.errors import counted
 
 
 @click.command
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--dataset", help="Dataset. [the one the model was trained on]")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=Registered("model"))
+@click.option(
+    "--dataset",
+    type=Registered("dataset"),
+    help="Dataset. [the one the model was trained on]",
+)
 @click.option("--split", default="test", show_default=True, help="Split of the dataset.")
 @click.option(
     "--protocol",
+    type=Registered("protocol"),
     metavar="NAME",
     default="bound",
     show_default=True,
@@ -33,7 +39,7 @@ from drawzoo.errors import counted
 )
 @click.option(
     "--against",
-    metavar="MODEL",
+    type=Registered("model"),
     help="Instead, by how much the bound is better than this model's, image by image.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)

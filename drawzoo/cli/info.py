@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import json_option
 
 
 @click.command
-@click.argument("model")
+@click.argument("model", type=Registered("model"))
 @json_option
 def command(model: str, as_json: bool) -> None:
     """Shows all that is known of a MODEL: configuration, data, files, hashes, figures."""

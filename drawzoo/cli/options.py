@@ -52,10 +52,9 @@ class CompileCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Click's, after the bare ones have got their value."""
         # Click would take the argument after a bare --compile for its value.
-        following = [*args[1:], ""]
         args = [
             "--compile=yes" if arg == "--compile" and after not in ("auto", "yes", "no") else arg
-            for arg, after in zip(args, following, strict=True)
+            for arg, after in itertools.pairwise([*args, ""])
         ]
         return super().parse_args(ctx, args)
 

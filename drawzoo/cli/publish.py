@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
+from drawzoo.cli.completion import Registered
+
 
 @click.command
-@click.argument("model", required=False, metavar="MODEL|DIR")
+@click.argument("model", required=False, metavar="MODEL|DIR", type=Registered("model", paths="dir"))
 @click.option("--repo", metavar="USER/NAME", help="The repository; it is made if need be.")
 @click.option(
     "--all", "everything", is_flag=True, help="All models of the package whose checkout this is."

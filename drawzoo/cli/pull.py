@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import cache_option, json_option
 
 
 @click.command
-@click.argument("models", nargs=-1, metavar="MODEL...")
+@click.argument("models", nargs=-1, metavar="MODEL...", type=Registered("model"))
 @click.option("--all", "everything", is_flag=True, help="All models that have weights.")
 @click.option(
     "--source",

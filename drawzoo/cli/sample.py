@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import OutputFile
 from drawzoo.errors import counted
 
@@ -22,7 +23,7 @@ SHOWN = 16
 
 
 @click.command
-@click.argument("model", default="model3-mnist")
+@click.argument("model", default="model3-mnist", type=Registered("model"))
 @click.option("--num", type=click.IntRange(1, 10**12), default=64, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 4096), help="Steps to draw. [the model's T]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import (
     CompileCommand,
     compile_option,
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=CompileCommand)
-@click.argument("model", required=False, metavar="MODEL_OR_CONFIG")
+@click.argument(
+    "model", required=False, metavar="MODEL_OR_CONFIG", type=Registered("model", paths="file")
+)
 @data_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @click.option("--epochs", type=click.IntRange(1, 10**6), help="Epochs to train for. [20]")
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--init-from",
-    metavar="MODEL",
+    type=Registered("model"),
     help="Begin with the weights of this model, which is then what is trained unless another of "
     "the same shapes is named: fine-tuning.",
 )

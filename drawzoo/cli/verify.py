@@ -7,11 +7,12 @@ from typing import Literal
 
 import click
 
+from drawzoo.cli.completion import Registered
 from drawzoo.cli.options import cache_option, data_option, json_option
 
 
 @click.command
-@click.argument("models", nargs=-1, metavar="[MODEL...]")
+@click.argument("models", nargs=-1, metavar="[MODEL...]", type=Registered("model"))
 @click.option(
     "--figures",
     "which",

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from drawzoo.commands import OutputFile, json_option
-from drawzoo_analysis.source import Source, source_options
+from drawzoo.commands import OutputFile, Registered, json_option
+from drawzoo_analysis.source import IMAGE, Source, source_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,8 +37,8 @@ def command() -> None:
 
 
 @command.command
-@click.argument("model")
-@click.argument("image", default="0")
+@click.argument("model", type=Registered("model"))
+@click.argument("image", default="0", type=IMAGE)
 @source_options
 @click.option(
     "--num",
@@ -143,9 +143,9 @@ def steps(
 
 
 @command.command
-@click.argument("model")
-@click.argument("start", default="0")
-@click.argument("end", default="1")
+@click.argument("model", type=Registered("model"))
+@click.argument("start", default="0", type=IMAGE)
+@click.argument("end", default="1", type=IMAGE)
 @click.option("--seeds", is_flag=True, help="START and END are seeds of new drawings.")
 @source_options
 @click.option(
@@ -244,7 +244,7 @@ def interpolate(
 
 
 @command.command
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=Registered("model"))
 @out_option("kernels.png")
 @json_option
 def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
@@ -284,7 +284,7 @@ def kernels(models: tuple[str, ...], out: Path, as_json: bool) -> None:
 
 
 @command.command
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=Registered("model"))
 @click.option(
     "--versus",
     metavar="SETTING",
@@ -356,8 +356,8 @@ def parameters(models: tuple[str, ...], versus: str | None, out: Path, as_json: 
 
 
 @command.command
-@click.argument("model")
-@click.argument("images", nargs=-1, metavar="[IMAGE]...")
+@click.argument("model", type=Registered("model"))
+@click.argument("images", nargs=-1, metavar="[IMAGE]...", type=IMAGE)
 @source_options
 @click.option(
     "--num",

@@ -7,13 +7,19 @@ from typing import Any
 
 import click
 
-from drawzoo.commands import OutputFile, check_gif, json_option
-from drawzoo_analysis.source import Source, source_options
+from drawzoo.commands import OutputFile, Registered, check_gif, json_option
+from drawzoo_analysis.source import IMAGE, Source, source_options
 
 
 @click.command
-@click.argument("models", nargs=-1, required=True, metavar="MODEL MODEL...")
-@click.option("--image", help="Draw this image again: a file, or the number of one of --dataset.")
+@click.argument(
+    "models", nargs=-1, required=True, metavar="MODEL MODEL...", type=Registered("model")
+)
+@click.option(
+    "--image",
+    type=IMAGE,
+    help="Draw this image again: a file, or the number of one of --dataset.",
+)
 @source_options
 @click.option(
     "--num",

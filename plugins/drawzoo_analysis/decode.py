@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from drawzoo.commands import OutputFile, check_gif
+from drawzoo.commands import OutputFile, Registered, check_gif
 
 GIF_NUM = 100
 CHUNK = 100
@@ -15,7 +15,7 @@ SLOW_STEPS = 256
 
 
 @click.command
-@click.argument("model")
+@click.argument("model", type=Registered("model"))
 @click.argument("codes", type=click.Path(path_type=Path))
 @click.option("--num", type=click.IntRange(1, 10_000), help="Draw the first codes. [all]")
 @click.option(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from drawzoo.commands import OutputFile
+from drawzoo.commands import OutputFile, Registered
 from drawzoo_analysis.source import Source, images_argument, source_options
 
 
 @click.command
-@click.argument("model")
+@click.argument("model", type=Registered("model"))
 @images_argument
 @source_options
 @click.option("--num", type=click.IntRange(1), help="Encode the first images. [all of the split]")

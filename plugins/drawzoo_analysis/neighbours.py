@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from drawzoo.commands import data_option, json_option
+from drawzoo.commands import Registered, data_option, json_option
 from drawzoo_analysis.analyze import out_option, seed_option
 from drawzoo_analysis.source import Source
 
@@ -24,8 +24,12 @@ METRICS = {
 
 
 @click.command
-@click.argument("model")
-@click.option("--dataset", help="Dataset. [the one the model was trained on]")
+@click.argument("model", type=Registered("model"))
+@click.option(
+    "--dataset",
+    type=Registered("dataset"),
+    help="Dataset. [the one the model was trained on]",
+)
 @data_option
 @click.option(
     "--images",

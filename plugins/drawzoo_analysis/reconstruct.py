@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from drawzoo.commands import OutputFile, json_option
-from drawzoo_analysis.source import Source, source_options
+from drawzoo.commands import OutputFile, Registered, json_option
+from drawzoo_analysis.source import IMAGE, Source, source_options
 
 MAX_IMAGES = 100
 """Rows in one picture."""
 
 
 @click.command
-@click.argument("model")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("model", type=Registered("model"))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @source_options
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from drawzoo.commands import data_option
+from drawzoo.commands import Registered, data_option
 
 if TYPE_CHECKING:
     from drawzoo import Draw, Images
@@ -17,7 +17,10 @@ __all__ = ["Source", "images_argument", "source_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-images_argument = click.argument("images", nargs=-1, metavar="[IMAGE]...")
+IMAGE = click.Path(readable=False)
+"""A test image's number or a file, which the shell completes; a `Source` reads it."""
+
+images_argument = click.argument("images", nargs=-1, metavar="[IMAGE]...", type=IMAGE)
 
 
 class Source(NamedTuple):
@@ -93,7 +96,13 @@ class Source(NamedTuple):
 def source_options(command: F) -> F:
     """Adds the options that make a `Source`."""
     options = (
-        click.option("--dataset", default="mnist-sample", show_default=True, help="Dataset."),
+        click.option(
+            "--dataset",
+            type=Registered("dataset"),
+            default="mnist-sample",
+            show_default=True,
+            help="Dataset.",
+        ),
         click.option("--split", default="test", show_default=True, help="Split of the dataset."),
         data_option,
         click.option(

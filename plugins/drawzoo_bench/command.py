@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.commands import OutputFile, check_device, data_option, json_option
+from drawzoo.commands import OutputFile, Registered, check_device, data_option, json_option
 
 if TYPE_CHECKING:
     from drawzoo import ModelConfig
@@ -30,7 +30,7 @@ def command() -> None:
 def _options(batch: int, compile: bool, *, seconds: bool = True) -> Callable[[Any], Any]:
     """The options that the commands share; `seconds` are for all that repeat one piece of work."""
     options = [
-        click.argument("model"),
+        click.argument("model", type=Registered("model")),
         click.option(
             "--batch",
             type=click.IntRange(1, 10**6),

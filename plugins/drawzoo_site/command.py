@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drawzoo.commands import Registered
+
 if TYPE_CHECKING:
     import webbrowser
 
@@ -17,7 +19,7 @@ IN_TERMINAL = ("www-browser", "links", "elinks", "lynx", "w3m")
 
 
 @click.command
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=Registered("model"))
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -44,7 +46,7 @@ def site(models: tuple[str, ...], out: Path) -> None:
 
 
 @click.command
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=Registered("model"))
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0 is one that is free.")
 @click.option("--terminal", is_flag=True, help="Draw in the terminal, even if there is a browser.")
 @click.option("--seed", type=click.IntRange(0, 2**53 - 1), default=0, show_default=True)
