@@ -65,10 +65,13 @@ class _BinarizedMNIST(Dataset):
     licence = "CC BY-SA 3.0"
     source = URL
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return [root / "binarized_mnist" / f"binarized_mnist_{split}.amat"]
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         from drawzoo.data.images import Images
 
-        path = root / "binarized_mnist" / f"binarized_mnist_{split}.amat"
+        (path,) = self.files(root, split)
         check_file("binarized-mnist", path, _LARGEST)
         if not path.exists() and download:
             _download(path, split)

@@ -40,6 +40,9 @@ class _CIFAR10(Dataset):
     source = "https://www.cs.toronto.edu/~kriz/cifar.html"
     terms = "The makers of CIFAR-10 state no licence and ask to be cited (Krizhevsky, 2009)."
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return [root / FOLDER / name for name in _FILES[split]]
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         import torch
 

@@ -50,6 +50,9 @@ class _Composed(Dataset):
         self.name, self.side, self.others = name, side, others
         self.piece, self.labelled = piece, labelled
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return MNIST.files(root, split)
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         import torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,13 @@ class Dataset:
             DataError: If it is not there, incomplete, or not what it should be.
         """
         raise NotImplementedError
+
+    def files(self, root: Path, split: str) -> Sequence[Path] | None:
+        """The files of a split below `root`, unread: none where it needs none; None if unknown.
+
+        `drawzoo doctor` says by them which data sets are here.
+        """
+        return None
 
     def at(self, image: tuple[int, int, int]) -> Dataset:
         """The dataset as a model of images (C, H, W) sees it: itself where it has its own size."""

@@ -52,6 +52,9 @@ class _IDX(Dataset):
         self.name, self.reader, self.md5 = name, reader, md5
         self.licence, self.source = licence, source
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return [root / self.reader / "raw" / name for name in _FILES[split][:2]]
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         import torch
         from torchvision import datasets

@@ -26,6 +26,9 @@ class _Sample(Dataset):
     def __init__(self, file: str, support: Support) -> None:
         self.path, self.support = Path(__file__).with_name(file), support
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return []  # it ships
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         import torch
         from safetensors import SafetensorError

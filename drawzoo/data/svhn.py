@@ -53,6 +53,9 @@ class Housenumbers(Dataset):
 class _SVHN(Housenumbers):
     splits = tuple(_FILES)
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return [root / "svhn" / _FILES[split].name]
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         return _as_images(*_read("svhn", root, split, download=download))
 
@@ -71,6 +74,9 @@ class _SVHN10K(Housenumbers):
         "f79a6ce903ee199d15b2d5f9056808f1451c8250164428f531352a7cfbfd0b22",
     )
     """Of the first 10,000 rows: the pixels [N, 32, 32, 3], and y, where the digit 0 is 10."""
+
+    def files(self, root: Path, split: str) -> list[Path]:
+        return SVHN.files(root, "test")
 
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         pixels, labels = (

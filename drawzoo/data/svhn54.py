@@ -53,6 +53,9 @@ class Number(NamedTuple):
 class _SVHN54(Housenumbers):
     splits = tuple(FOLDERS)
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return [root / "svhn" / part / "digitStruct.mat" for part in FOLDERS[split]]
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         import torch
 

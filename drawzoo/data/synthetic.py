@@ -24,6 +24,9 @@ class _Synthetic(Dataset):
     licence = "MIT"
     source = "drawzoo, which makes them"
 
+    def files(self, root: Path, split: str) -> list[Path]:
+        return []
+
     def load(self, root: Path, split: str, *, download: bool) -> Images:
         import torch
 

@@ -2,6 +2,7 @@
 
 COMMANDS = (
     "card",
+    "doctor",
     "evaluate",
     "info",
     "list",
