@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test slow docs lint types format gallery clean
+.PHONY: demo test slow docs lint types format gallery clean notebooks
 
 demo: $(VENV)/installed
 	@mkdir -p $(OUT)
@@ -49,6 +49,10 @@ gallery: $(VENV)/installed
 	$(BIN)/drawzoo analyze attention draw-mnist 0 1 2 --out docs/gallery/attention.png
 	$(BIN)/drawzoo analyze kernels model1-mnist model2-mnist model3-mnist --out docs/gallery/kernels.png
 	$(BIN)/drawzoo analyze parameters draw-t1-mnist draw-t2-mnist draw-t5-mnist draw-mnist --versus steps --out docs/gallery/parameters.png
+
+# What the notebooks show, by running them.
+notebooks: $(VENV)/installed
+	$(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf $(VENV) $(OUT) build *.egg-info
