@@ -25,8 +25,8 @@ def command(online: bool, data: Path | None, cache_dir: Path | None, as_json: bo
 
     from drawzoo.cli.completion import switch_on
     from drawzoo.cli.printing import print_json
-    from drawzoo.doctor.check import Check
     from drawzoo.doctor.examine import examine
+    from drawzoo.doctor.finding import Check
     from drawzoo.errors import DrawzooError, counted, one_line, short
 
     checks: list[Check] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from drawzoo.doctor import installation, machine, places
-from drawzoo.doctor.check import Check
+from drawzoo.doctor.finding import Check
 
 __all__ = ["examine"]
 

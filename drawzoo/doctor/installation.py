@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 import drawzoo
-from drawzoo.doctor.check import Check
+from drawzoo.doctor.finding import Check
 from drawzoo.errors import DrawzooError, counted
 
 __all__ = ["own", "packages", "plugins", "python"]

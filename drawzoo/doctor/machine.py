@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import drawzoo
-from drawzoo.doctor.check import Check
+from drawzoo.doctor.finding import Check
 from drawzoo.errors import counted, one_line
 
 __all__ = ["kernels", "probe", "processor", "torch", "torchvision"]

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drawzoo.doctor.check import Check
+from drawzoo.doctor.finding import Check
 from drawzoo.errors import DrawzooError
 
 if TYPE_CHECKING:
