@@ -47,6 +47,7 @@ class Options(NamedTuple):
     data: Path | None
     compile: Choice
     precision: Precision
+    recompute: bool
     device: str
     checkpoint_steps: int
     tensorboard: bool
@@ -118,6 +119,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
             run.checkpoint,
             validation=validation,
             compile=compiled,
+            recompute=options.recompute,
             bfloat16=options.precision == "bf16",
             device=device,
             world=processes,
@@ -134,6 +136,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
             f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}"
             + (", compiled" if compiled else "")
             + (f", {options.precision}" if options.precision != "float32" else "")
+            + (", recomputing steps" if options.recompute else "")
             + (f", {processes.size} processes" if processes.size > 1 else "")
         )
         with training_progress(trainer.step, trainer.total, shown=processes.leads) as report:

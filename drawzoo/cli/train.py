@@ -62,6 +62,13 @@ if TYPE_CHECKING:
     help="Of matrix products, for speed: bf16, for the LSTMs' gates, where the processor has "
     "units for it; tf32, all, on CUDA. Both have three digits. Validation stays float32.",
 )
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="For large images and many steps: keep every few steps of drawing alone for the "
+    "gradient, and compute the others again. The same gradient in a fraction of the memory, in "
+    "about a third more time.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @click.option(
     "--checkpoint-steps",
@@ -82,6 +89,7 @@ def command(
     resume: bool,
     compile: Choice,
     precision: Precision,
+    recompute: bool,
     device: str,
     checkpoint_steps: int | None,
     tensorboard: bool,
@@ -157,12 +165,13 @@ def command(
     again = ["drawzoo", *plugin_options(), "train", "--resume", "--out", str(out)]
     again += ["--seeds", ",".join(map(str, seeds))] if seeds else []
     again += ["--precision", precision] if precision != "float32" else []
+    again += ["--recompute"] if recompute else []
     # A folder without a run, or with one of an earlier version, has no options to go on with.
     kept = next((read_options(run) for run in runs if found[run]), RunOptions())
     if data is None and kept.data is not None:
         data = Path(kept.data)
     steps = checkpoint_steps or kept.checkpoint_steps
-    options = Options(data, compile, precision, device, steps, tensorboard, again)
+    options = Options(data, compile, precision, recompute, device, steps, tensorboard, again)
     train(planned, options, summary=seeds is not None)
 
 

@@ -7,12 +7,14 @@ decides. torch keeps the results of compiling between runs (`TORCHINDUCTOR_CACHE
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from drawzoo import ops
 from drawzoo.engine.draw import Draw
@@ -62,16 +64,29 @@ def _has_compiler() -> bool:
 
 
 def compile_training(model: Draw, device: torch.device) -> Callable[..., Any]:
-    """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph."""
-    if device.type != "cuda":
-        options: dict[str, Any] = dict(UNCHECKED)
-        if ops.multiply_best():
-            options["post_grad_custom_pre_pass"] = graph_pass(
-                merging.merge_weight_gradients, merging.__file__
-            )
-        return torch.compile(model, options=compiler_options(options))
-    compiled = torch.compile(model, mode="reduce-overhead")
+    """`Draw.forward` compiled, all steps in one graph; on CUDA replayed as a CUDA graph.
 
+    A model that recomputes is compiled in place, the steps between two states that are kept in one
+    graph: of the whole graph, the compiler would keep what it likes.
+    """
+    if device.type == "cuda" and not model.recompute:
+        return _replayed(torch.compile(model, mode="reduce-overhead"))
+    options: dict[str, Any] = dict(UNCHECKED)
+    if device.type == "cpu" and ops.multiply_best():
+        options["post_grad_custom_pre_pass"] = graph_pass(
+            merging.merge_weight_gradients, merging.__file__
+        )
+    options = compiler_options(options)
+    if not model.recompute:
+        return torch.compile(model, options=options)
+    stretch = torch.compile(model.stretch, dynamic=False, options=options)
+    recomputed = functools.partial(checkpoint, stretch, use_reentrant=False)
+    # A module finds its own attributes before the class's.
+    object.__setattr__(model, "recomputed", recomputed)
+    return model
+
+
+def _replayed(compiled: Callable[..., Any]) -> Callable[..., Any]:
     def replayed(*args: Any) -> Any:
         # The results of the step before are no longer needed: torch may reuse their memory.
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]

@@ -75,6 +75,8 @@ class Trainer:
             weights, the earliest if several are equal. Without validation images, or if the
             model's likelihood is no density, the run ends with the last weights.
         compile: Whether to compile the model with `torch.compile`.
+        recompute: Whether most of what the gradient needs is computed again in the place of being
+            kept, as `drawzoo.Draw.recompute` says.
         bfloat16: Whether the products of the LSTMs' gates are in bfloat16; validation is not.
         device: Where to train.
         world: The processes that train together, each on its share of every batch.
@@ -89,6 +91,7 @@ class Trainer:
         *,
         validation: Images | None = None,
         compile: bool = False,
+        recompute: bool = False,
         bfloat16: bool = False,
         device: str = "cpu",
         world: World = ALONE,
@@ -112,6 +115,7 @@ class Trainer:
             for module in self.model.modules():
                 if isinstance(module, LSTM):
                     module.training_dtype = torch.bfloat16
+        self.model.recompute = recompute
         self.model.to(device)
         self.device = torch.device(device)
         self.optimizers = make_optimizers(self.model, training)

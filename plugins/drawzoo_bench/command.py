@@ -98,6 +98,35 @@ def sample(**options: Any) -> None:
 
 
 @command.command
+@_options(batch=32, compile=False, seconds=False)
+def memory(**options: Any) -> None:
+    """Measures the memory of a training step, with and without drawzoo train --recompute.
+
+    Weights and optimiser are not counted.
+
+    \b
+    drawzoo bench memory draw-svhn54 --set steps=64 --set image=[3,64,64]
+    """
+    from drawzoo.commands import print_json
+
+    config = _prepared(options)
+    from drawzoo_bench.memory import memory as measure
+
+    figures = measure(
+        config, batch=options["batch"], device=options["device"], compile=options["compile"]
+    )
+    if options["as_json"]:
+        print_json(figures, indent=2)
+        return
+    click.echo(
+        f"{config.name}, T={config.steps}, a batch of {figures['batch']} images of "
+        f"{list(config.image)}: {figures['kept_mb']:,.0f} MiB and {figures['kept_ms']:,.0f} ms a "
+        f"training step; with --recompute {figures['recomputed_mb']:,.0f} MiB and "
+        f"{figures['recomputed_ms']:,.0f} ms, {figures['share']:.2f} of the memory"
+    )
+
+
+@command.command
 @_options(batch=100, compile=False)
 @click.option(
     "--out",

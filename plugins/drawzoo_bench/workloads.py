@@ -15,7 +15,7 @@ from drawzoo.commands import compile_sampling, ops
 from drawzoo_bench.floor import floor, gigaflop, products
 from drawzoo_bench.timing import alternate, peak_memory_mb
 
-__all__ = ["KINDS", "bench"]
+__all__ = ["KINDS", "bench", "training"]
 
 Kind = Literal["train", "sample", "evaluate"]
 Work = Callable[[], object]
@@ -89,6 +89,26 @@ def bench(
     }
 
 
+def training(
+    config: ModelConfig,
+    batch: int,
+    device: str,
+    folder: Path,
+    *,
+    compile: bool,
+    recompute: bool = False,
+) -> Work:
+    """A whole step of training on random images, with a trainer of its own."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (8 * batch, *config.image)
+    pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+    labels = torch.randint(10, (len(pixels),), generator=generator)
+    run = RunConfig(config, TrainingConfig(batch_size=batch, epochs=10**6))
+    images = Images(pixels, labels, binarize=True)
+    trainer = Trainer(run, images, folder, compile=compile, recompute=recompute, device=device)
+    return trainer.train_step
+
+
 def _work(
     kind: Kind,
     config: ModelConfig,
@@ -97,15 +117,9 @@ def _work(
     compile: bool,
     folder: Path,
 ) -> Work:
-    generator = torch.Generator().manual_seed(0)
     if kind == "train":
-        shape = (8 * batch, *config.image)
-        pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
-        labels = torch.randint(10, (len(pixels),), generator=generator)
-        run = RunConfig(config, TrainingConfig(batch_size=batch, epochs=10**6))
-        images = Images(pixels, labels, binarize=True)
-        trainer = Trainer(run, images, folder, compile=compile, device=device)
-        return trainer.train_step
+        return training(config, batch, device, folder, compile=compile)
+    generator = torch.Generator().manual_seed(0)
     model = build(config).eval().to(device)
     if kind == "sample":
         return _sampling(model, batch, generator, compile)
