@@ -151,6 +151,7 @@ def test_the_command_of_the_benchmark(run):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler looks at it, and hides it
 def test_compiled_gradients_are_the_same():
     model, inputs = small("draw-svhn-10k", steps=5)
     compiled = copy.deepcopy(model)

@@ -127,6 +127,77 @@ def memory(**options: Any) -> None:
 
 
 @command.command
+@click.argument("dataset", type=Registered("dataset"))
+@click.argument("models", nargs=-1, type=Registered("model"))
+@click.option("--split", default="test", show_default=True, help="Split of the dataset.")
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    help="Only so many images, drawn from the split by a fixed seed. [all]",
+)
+@data_option
+@json_option
+def coders(
+    dataset: str,
+    models: tuple[str, ...],
+    split: str,
+    images: int | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Measures PNG and WebP on a dataset, and the bounds of MODELS on the same images.
+
+    Image by image, in bits per dimension, lower is better: a model that does not beat a coder has
+    not learned more of the images than what all images have in common. Each image is a file of its
+    own, whose header counts; a model's own size is not counted.
+
+    \b
+    drawzoo bench coders svhn-10k
+    drawzoo bench coders svhn-10k local-dir:runs/draw local-dir:runs/convdraw
+    """
+    import functools
+
+    from drawzoo import ConfigError, evaluate, load_dataset
+    from drawzoo.commands import data_root, load_models, print_json, print_table, progress
+
+    loaded = load_models(models)
+    for name, model in loaded.items():
+        if not (model.likelihood.is_bound and model.likelihood.bits_per_dimension):
+            raise ConfigError(
+                f"{name} has no bits per dimension: its likelihood is no density of 256 levels; "
+                "leave it out"
+            )
+    from drawzoo_bench.coders import code
+
+    # An own folder's images are fitted to the size that a model takes.
+    size = next((model.config.image for model in loaded.values()), (3, 32, 32))
+    chosen = load_dataset(dataset, split, data_root(data), image=size)
+    if images:
+        chosen = chosen.subset(images)
+    rows = [row._asdict() for row in code(chosen, functools.partial(progress, what="coders"))]
+    for name, model in loaded.items():
+        shown = functools.partial(progress, what=name)
+        figure = evaluate(model, "bound", chosen, dataset=dataset, split=split, progress=shown)
+        share = figure.bits_per_dimension / figure.nats_mean
+        rows.append(
+            {
+                "coder": name,
+                "bits_per_dimension": figure.bits_per_dimension,
+                "stderr": share * figure.nats_stderr,
+            }
+        )
+    for row in rows:
+        row |= {key: round(row[key], 4) for key in ("bits_per_dimension", "stderr")}
+    if as_json:
+        measured = {"dataset": dataset, "split": split, "images": len(chosen.pixels)}
+        print_json(measured | {"coders": rows}, indent=2)
+        return
+    cells = [[r["coder"], f"{r['bits_per_dimension']:.2f} ± {r['stderr']:.2f}"] for r in rows]
+    print_table(["coder", "bits per dimension"], cells)
+    click.echo(f"of {len(chosen.pixels):,} images of {dataset} {split}", err=True)
+
+
+@command.command
 @_options(batch=100, compile=False)
 @click.option(
     "--out",
