@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test slow docs lint types format gallery clean notebooks
+.PHONY: demo test slow docs pages notebooks lint types format gallery clean
 
 demo: $(VENV)/installed
 	@mkdir -p $(OUT)
@@ -24,6 +24,12 @@ test: $(VENV)/installed
 slow: $(VENV)/installed
 	$(BIN)/pytest -m slow --timeout 1200
 
+# The pages that are made from the hooks, the manifest and the schemas; a test compares them.
+pages: $(VENV)/installed
+	$(BIN)/python docs/make_hooks.py
+	$(BIN)/python docs/make_models.py
+	$(BIN)/python docs/make_configuration.py
+
 # Every warning is an error; nothing but the packages is fetched.
 docs: $(VENV)/documentation
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
@@ -41,8 +47,9 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The pictures of the README, each by the command that is given below it there.
+# The pictures of the gallery, each by the command that is given below it there, and the pictures of a step.
 gallery: $(VENV)/installed
+	$(BIN)/python docs/make_step.py
 	$(BIN)/drawzoo reconstruct draw-mnist docs/gallery/paper.jpg docs/gallery/board.png 1 --out docs/gallery/reconstruct.png --gif docs/gallery/reconstruct.gif
 	$(BIN)/drawzoo analyze steps draw-mnist 11 --out docs/gallery/steps.png
 	$(BIN)/drawzoo analyze interpolate draw-mnist 1 2 --out docs/gallery/interpolate.png --gif docs/gallery/interpolate.gif

@@ -32,8 +32,6 @@ extensions = [
 exclude_patterns = ["extensions"]
 # Code that names no language is text.
 highlight_language = "none"
-# Patterns of the contents that no page matches yet.
-suppress_warnings = ["toc.empty_glob"]
 
 myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 4

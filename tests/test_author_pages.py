@@ -1,4 +1,4 @@
-"""The pages for authors: the hooks' reference is made from the hooks, and the scripts run."""
+"""Pages that are made are what their sources say, and the scripts run."""
 
 import importlib.util
 import re
@@ -13,11 +13,24 @@ from drawzoo.registry.registry import LOCAL
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def test_hooks_page_is_what_the_hooks_say():
-    spec = importlib.util.spec_from_file_location("make_hooks", DOCS / "make_hooks.py")
+@pytest.mark.parametrize("name", ["make_hooks", "make_models", "make_configuration"])
+def test_a_page_that_is_made_is_what_its_sources_say(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     maker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
-    assert maker.PAGE.read_text(encoding="utf-8") == maker.page()
+    assert maker.PAGE.read_text(encoding="utf-8") == maker.page(), f"python docs/{name}.py"
+
+
+def test_lines_of_code_beside_equations_are_the_engine_s():
+    page = (DOCS / "draw.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\| `([^`]+)` \|", page)
+    engine = (DOCS.parent / "drawzoo" / "engine").glob("*.py")
+    lines = {
+        line.partition("  # ")[0].strip()
+        for file in engine
+        for line in file.read_text(encoding="utf-8").splitlines()
+    }
+    assert len(shown) > 10 and [line for line in shown if line not in lines] == []
 
 
 @pytest.mark.slow

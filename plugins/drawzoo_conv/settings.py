@@ -8,7 +8,13 @@ __all__ = ["ConvConfig", "DeconvConfig"]
 
 
 class ConvConfig(Config, frozen=True):
-    """Of the encoder of Models I and III."""
+    """Of the encoder of Models I and III.
+
+    Attributes:
+        units: Units of the LSTM.
+        channels: Maps of each convolution, each of which halves height and width.
+        features: Features of the image, after the convolutions.
+    """
 
     units: Size = 256
     channels: tuple[Size, ...] = (32, 64, 64)
@@ -16,6 +22,11 @@ class ConvConfig(Config, frozen=True):
 
 
 class DeconvConfig(Config, frozen=True):
-    """Of the write operation."""
+    """Of a write by transposed convolutions.
+
+    Attributes:
+        channels: Maps before each transposed convolution, which doubles height and width; the last
+            one gives the image's channels.
+    """
 
     channels: tuple[Size, ...] = (32, 16)

@@ -15,7 +15,11 @@ Layers = Annotated[int, msgspec.Meta(ge=1, le=16)]
 
 
 class ReaderConfig(Config, frozen=True):
-    """Of the read operation: the maps of a glimpse."""
+    """Of the read operation.
+
+    Attributes:
+        maps: Maps of a glimpse.
+    """
 
     maps: Size = 32
 
@@ -36,14 +40,25 @@ class LatentConfig(Config, frozen=True):
 
 
 class EncoderConfig(Config, frozen=True):
-    """Of the encoder: the units of each layer at each place, and the layers."""
+    """Of the encoder.
+
+    Attributes:
+        units: Units of each layer at each place.
+        layers: Convolutional LSTMs, each with codes of its own.
+    """
 
     units: Size = 32
     layers: Layers = 1
 
 
 class DecoderConfig(Config, frozen=True):
-    """Of the decoder: as of the encoder, and the maps of its look at the canvas."""
+    """Of the decoder.
+
+    Attributes:
+        units: Units of each layer at each place.
+        layers: Convolutional LSTMs, each with codes of its own.
+        look: Maps of the decoder's look at the canvas.
+    """
 
     units: Size = 32
     layers: Layers = 1

@@ -8,18 +8,30 @@ __all__ = ["AttentionConfig", "GaussianConfig", "LSTMConfig"]
 
 
 class AttentionConfig(Config, frozen=True):
-    """Of a read or a write through a window: N, the filters along each side."""
+    """Of a read or a write through a window.
+
+    Attributes:
+        size: N, the filters along each side.
+    """
 
     size: Size = 5
 
 
 class LSTMConfig(Config, frozen=True):
-    """Of an encoder or a decoder that is an LSTM."""
+    """Of an encoder or a decoder that is an LSTM.
+
+    Attributes:
+        units: Units of the LSTM.
+    """
 
     units: Size = 256
 
 
 class GaussianConfig(Config, frozen=True):
-    """Of a latent code: its number of dimensions."""
+    """Of a latent code.
+
+    Attributes:
+        size: The number of dimensions.
+    """
 
     size: Size = 32

@@ -8,6 +8,10 @@ __all__ = ["GatedConfig"]
 
 
 class GatedConfig(Config, frozen=True):
-    """Of an encoder or a decoder that is a GRU."""
+    """Of an encoder or a decoder that is a GRU.
+
+    Attributes:
+        units: Units of the GRU.
+    """
 
     units: Size = 256

@@ -8,6 +8,10 @@ __all__ = ["CropConfig"]
 
 
 class CropConfig(Config, frozen=True):
-    """Of a read through a spatial transformer: N, the samples along each side."""
+    """Of a read through a spatial transformer.
+
+    Attributes:
+        size: N, the samples along each side.
+    """
 
     size: Size = 5
