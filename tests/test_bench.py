@@ -3,6 +3,7 @@
 import json
 import time
 
+import json_page
 import pytest
 import torch
 from drawzoo_bench.floor import floor, gigaflop, products
@@ -155,6 +156,7 @@ class TestCommand:
         )
         assert code == 0, err
         records = json.loads("\n".join(lines))
+        json_page.check("bench scaling", records)
         assert [(r["axis"], r["value"]) for r in records] == [
             (axis, value) for axis, values in axes.items() for value in values
         ]

@@ -4,6 +4,7 @@ import io
 import json
 import math
 
+import json_page
 import numpy as np
 import pytest
 import torch
@@ -80,6 +81,7 @@ def test_models_stand_beside_coders(run, tmp_path, photos):
     code, out, err = run(*command)
     assert code == 0, err
     found = json.loads("\n".join(out))
+    json_page.check("bench coders", found)
     assert [row["coder"] for row in found["coders"]] == [*CODERS, model]
     assert found["images"] >= 1 and found["split"] == "test"
     assert 7 < found["coders"][-1]["bits_per_dimension"] < 10

@@ -3,6 +3,7 @@
 import json
 import math
 
+import json_page
 import pytest
 import torch
 from drawzoo_bench import quality
@@ -159,6 +160,7 @@ class TestCommand:
         code, out, err, picture = bench("--target", 215, "--json", "--epochs", 100)
         assert code == 0, err
         found = json.loads(out)
+        json_page.check("bench quality", found)
         kinds = [(c["model"], c["initialisation"], c["learning_rate"]) for c in found["courses"]]
         assert kinds[1:] == [
             ("plain DRAW", "PyTorch", 1e-3),
