@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         check_regular,
         check_writable,
         make_folder,
+        no_empty_folder,
         open_atomic,
         write_atomic,
     )
@@ -95,6 +96,7 @@ __all__ = [
     "markdown_table",
     "measure_all",
     "nearest",
+    "no_empty_folder",
     "open_atomic",
     "ops",
     "override",
@@ -156,6 +158,7 @@ _LAZY = {
     "measure_all": "evaluation.measure:measure_all",
     "bits_per_dimension": "evaluation.moments:bits_per_dimension",
     "nearest": "errors:nearest",
+    "no_empty_folder": "disk.atomic:no_empty_folder",
     "open_atomic": "disk.atomic:open_atomic",
     "override": "schema.base:override",
     "own_images": "disk.paths:own_images",

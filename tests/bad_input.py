@@ -35,6 +35,7 @@ COMMANDS = [
     *("sample {}", "info {}", "pull {}", "verify {}", "evaluate {} --dataset synthetic"),
     *("train {} --out run", "encode {}", "decode {} codes.safetensors", "reconstruct {} 0"),
     *("analyze attention {}", "bench sample {}", "card {} --cards ."),
+    "export {} --to torch --out exported",
 ]
 
 

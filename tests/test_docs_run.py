@@ -1,5 +1,6 @@
 """The pages that say they run do: every block of code, in order, in one new folder a page."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -12,6 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+ONNX = pytest.mark.skipif(
+    importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed"
+)
 BLOCK = re.compile(r"^```(sh|python|text)\n(.*?)^```", re.S | re.M)
 QUICK = [
     "README.md",
@@ -32,6 +36,7 @@ WHOLE = [
     "tutorial-train",
     "tutorial-finetune",
     "tutorial-data",
+    pytest.param("export", marks=ONNX),
 ]
 """Pages that are run whole, with their commands."""
 NOT_HERE = re.compile(r"make |source |pip |git |drawzoo demo|.* DATA|.*drawzoo.*wavelet")

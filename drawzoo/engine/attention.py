@@ -132,7 +132,7 @@ def filterbanks(window: Window, height: int, width: int) -> tuple[Tensor, Tensor
         # Both at once: half the operations, which for filters this small is half the time.
         both = filterbank(
             torch.cat([gy, gx]), stride.repeat(2), variance.repeat(2), size, height
-        ).chunk(2)
+        ).view(2, gy.shape[0], size, height)
         return both[0], both[1]
     return (
         filterbank(gy, stride, variance, size, height),

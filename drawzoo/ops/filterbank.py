@@ -19,7 +19,7 @@ ROOM = 1024
 def take_window(of: Tensor, size: int, height: int, width: int, *window: Tensor) -> bool:
     """Whether the kernels support images, or patches to write, `of` [B, …], with a window each."""
     fits = width >= LANES and size * -(-max(height, width) // LANES) * LANES <= ROOM
-    return fits and all(part.shape == (len(of),) for part in window) and takes(of, *window)
+    return fits and all(part.shape == of.shape[:1] for part in window) and takes(of, *window)
 
 
 def _windows(size: int, *parts: Tensor) -> Windows:

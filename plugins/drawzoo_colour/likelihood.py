@@ -80,7 +80,7 @@ class LogisticMixture(drawzoo.Likelihood):
     def _parameters_of(self, canvas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits [B, K, H, W]; μ and log s, each [B, K, C, H, W]."""
         logits, rest = canvas[:, : self.components], canvas[:, self.components :]
-        shape = (len(rest), 2, self.components, -1, *rest.shape[2:])
+        shape = (rest.shape[0], 2, self.components, -1, *rest.shape[2:])
         mean, scale = rest.reshape(shape).unbind(dim=1)
         return logits, 0.5 + SLOPE * mean, bounded(scale)
 
