@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
 from drawzoo.commands import DPI
@@ -20,6 +22,7 @@ READ, WRITE = "#3ca0ff", "#ff3c28"
 """The colours of windows, as in animations: read through, written through."""
 GAP = 3
 """Screen pixels between images."""
+TITLE, NOTES = FontProperties(size=11, weight="bold"), FontProperties(size=8.5)
 
 
 class Sheet:
@@ -54,7 +57,8 @@ class Sheet:
         top, bottom = 34 + 16 * lines, 28 if notes else 8
         inner = (round(across * self.step[1] * scale), round(down * self.step[0] * scale))
         # A title is not cut off by a narrow sheet.
-        wide = max(left + inner[0] + 12 + right, 24 + 8 * max(len(title), len(notes)))
+        texts = (_width(title, TITLE), _width(notes, NOTES))
+        wide = max(left + inner[0] + 12 + right, 24 + max(texts))
         tall = top + inner[1] + bottom
         self.figure = Figure(figsize=(wide / DPI, tall / DPI), dpi=DPI)
         self.axes = self.figure.add_axes(
@@ -86,12 +90,13 @@ class Sheet:
             1 - 10 / tall,
             title,
             va="top",
-            fontsize=11,
-            weight="bold",
+            fontproperties=TITLE,
             parse_math=False,
         )
         if notes:
-            self.figure.text(12 / wide, 8 / tall, notes, va="bottom", fontsize=8.5, color="0.3")
+            self.figure.text(
+                12 / wide, 8 / tall, notes, va="bottom", fontproperties=NOTES, color="0.3"
+            )
 
     def middle(self, row: int) -> float:
         """The height of the middle of a row, in the axes' units, which are pixels of an image."""
@@ -168,3 +173,9 @@ class Sheet:
             interpolation="nearest",
             aspect="auto",
         )
+
+
+def _width(text: str, font: FontProperties) -> int:
+    """How wide a line of text is, in screen pixels."""
+    drawn = Figure(dpi=DPI).text(0, 0, text, fontproperties=font, parse_math=False)
+    return math.ceil(drawn.get_window_extent().width)

@@ -1,0 +1,22 @@
+"""Sheets of images with labels."""
+
+import numpy as np
+import pytest
+from drawzoo_analysis.sheet import Sheet
+
+
+@pytest.mark.parametrize(
+    "title", ["a", "local-dir:m/a-long-name-of-a-model: drawn", "W" * 70, "$x$"]
+)
+@pytest.mark.parametrize("notes", ["", "W" * 90, "where it looks"])
+@pytest.mark.parametrize("channels, height, width", [(1, 28, 28), (3, 40, 64), (3, 90, 32)])
+def test_nothing_is_cut_off(title, notes, channels, height, width):
+    """Title, notes and labels are on the sheet, however narrow it is, and so are all images."""
+    images = np.zeros((2, 1, channels, height, width))
+    rows = ["1.png\n50647.8 nats", "b"]
+    sheet = Sheet(images, rows=rows, columns=["input"], title=title, notes=notes, scale=1)
+    whole = sheet.figure.bbox
+    for text in (*sheet.figure.texts, *sheet.axes.texts):
+        box = text.get_window_extent()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, text
