@@ -112,6 +112,10 @@ def rows(kind: type[msgspec.Struct]) -> list[list[str]]:
     said, hints = attributes(kind), typing.get_type_hints(kind, include_extras=True)
     found = []
     for field in msgspec.structs.fields(kind):
+        if field.name not in said:
+            raise SystemExit(
+                f"{kind.__name__} does not say what {field.name} is, below Attributes:"
+            )
         default = field.default
         if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()

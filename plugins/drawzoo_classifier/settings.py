@@ -28,7 +28,13 @@ class GlimpsesConfig(Config, frozen=True):
 
 
 class ConvolutionsConfig(Config, frozen=True):
-    """Of the plain classifier: the channels of 5 × 5 convolutions of stride 2, hidden units, K."""
+    """Of the plain classifier.
+
+    Attributes:
+        channels: Maps of each convolution, 5 × 5 with a stride of 2.
+        features: Hidden units.
+        classes: K.
+    """
 
     channels: tuple[Size, ...] = (8, 16)
     features: Size = 176
@@ -36,6 +42,10 @@ class ConvolutionsConfig(Config, frozen=True):
 
 
 class SquaresConfig(Config, frozen=True):
-    """Of the squared error: its weight in the loss."""
+    """Of the squared error.
+
+    Attributes:
+        weight: Its weight in the loss.
+    """
 
     weight: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1e-4
