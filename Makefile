@@ -1,11 +1,12 @@
 # make demo: install, pull a trained model, draw with it.  make test: install, run all tests.
 # make docs: the site of the documentation, in build/docs.
+# make dist: the wheel of this platform and the source distribution, in dist.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test slow docs pages notebooks lint types format gallery clean
+.PHONY: demo test slow lowest dist docs pages notebooks lint types format gallery clean
 
 demo: $(VENV)/installed
 	@mkdir -p $(OUT)
@@ -24,6 +25,19 @@ test: $(VENV)/installed
 slow: $(VENV)/installed
 	$(BIN)/pytest -m slow --timeout 1200
 
+# The default suite in an environment of its own, where each dependency has its lowest version.
+lowest: $(VENV)/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
+	$(BIN)/uv pip install --python $(VENV)-lowest --resolution lowest-direct -e '.[dev,svhn,tensorboard]'
+	PYTHONDONTWRITEBYTECODE= $(VENV)-lowest/bin/pytest -n $(WORKERS) --dist worksteal
+
+# The wheel is built from the source distribution, so nothing else of the checkout gets into it.
+dist: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python .ci/dist.py dist
+	$(BIN)/twine check --strict dist/*
+
 # The pages that are made from the hooks, the manifest and the schemas; a test compares them.
 pages: $(VENV)/installed
 	$(BIN)/python docs/make_hooks.py
@@ -39,6 +53,8 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=.:plugins $(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet --min-severity low .github/workflows
 
 types: $(VENV)/installed
 	$(BIN)/mypy
@@ -62,7 +78,7 @@ notebooks: $(VENV)/installed
 	$(BIN)/python notebooks/execute.py
 
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest $(OUT) build dist *.egg-info
 
 # torch and torchvision in one go, so that pip takes a pair that fits.
 $(VENV)/installed: pyproject.toml setup.py $(wildcard drawzoo/ops/csrc/*)

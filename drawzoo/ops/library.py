@@ -40,9 +40,9 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
         return None, 8
     most = WIDTHS.get(PROCESSOR, 0)
     names = {f"_kernels_{name.lower()}": n for name, n in WIDTHS.items() if n <= most}
-    for name, suffix in itertools.product(
-        [*names, "_kernels"], importlib.machinery.EXTENSION_SUFFIXES
-    ):
+    # The last is `.so`, as `setup.py` names libraries; checkouts built before have another.
+    suffixes = importlib.machinery.EXTENSION_SUFFIXES[::-1]
+    for name, suffix in itertools.product([*names, "_kernels"], suffixes):
         path = Path(__file__).with_name(name + suffix)
         # The library needs OpenMP, which torch has loaded already, with torch's threads.
         with contextlib.suppress(OSError):

@@ -1,0 +1,63 @@
+"""What a release says of itself: its version, what it needs, and the workflows that make it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(workflow):
+    """The steps of all jobs, and jobs that are workflows themselves."""
+    for job in workflow["jobs"].values():
+        yield from job.get("steps", [job])
+
+
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *sum(EXTRAS.values(), [])])
+def test_each_dependency_has_a_lowest_version_and_no_highest(line):
+    """`make lowest` tests the lowest; a highest would keep users from mended versions."""
+    (bound,) = Requirement(line).specifier
+    assert bound.operator == ">="
+
+
+def test_each_python_that_is_named_is_tested():
+    named = {
+        version
+        for line in PROJECT["classifiers"]
+        if (version := line.removeprefix("Programming Language :: Python :: 3.")).isdigit()
+    }
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    assert set(matrix["python"]) == {f"3.{version}" for version in named}
+    assert f">=3.{min(map(int, named))}" == PROJECT["requires-python"]
+    assert {system.partition("-")[0] for system in matrix["system"]} == {
+        *("ubuntu", "macos", "windows")
+    }
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_what_was_read_and_keep_no_secret_of_the_index(path):
+    text = path.read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] in ({}, {"contents": "read"})
+    for step in steps(workflow):
+        if "uses" in step and not step["uses"].startswith("./"):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
+    # The package index knows the workflow itself; the Hub's token is the only secret.
+    assert set(re.findall(r"secrets\.(\w+)", text)) <= {"HF_TOKEN"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_make_has_each_target_that_a_workflow_calls(path):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lines = [line for step in steps(workflow) for line in step.get("run", "").splitlines()]
+    called = [word for line in lines if line.startswith("make ") for word in line.split()[1:]]
+    assert {word for word in called if "=" not in word} <= set(targets)
