@@ -20,3 +20,17 @@ def test_nothing_is_cut_off(title, notes, channels, height, width):
         box = text.get_window_extent()
         assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text
         assert whole.y0 <= box.y0 and box.y1 <= whole.y1, text
+
+
+@pytest.mark.parametrize("largest", [7.3e-5, 8.5e-4, 0.14, 2.3, 940.0, 54_321.0])
+def test_numbers_below_a_chart_do_not_overlap(largest):
+    images = np.zeros((3, 2, 1, 28, 28))
+    sheet = Sheet(images, rows=["a", "b", "c"], columns=["", ""], title="t", right=330)
+    axes = sheet.chart(1, 2, 300, "change")
+    axes.barh([10, 40, 70], [largest, largest / 2, largest / 3])
+    sheet.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
+    left, right = axes.get_window_extent().intervalx
+    boxes = sorted((box.x0, box.x1) for box in boxes if left <= (box.x0 + box.x1) / 2 <= right)
+    assert len(boxes) >= 2
+    assert all(a[1] < b[0] for a, b in zip(boxes[:-1], boxes[1:], strict=True))

@@ -117,6 +117,8 @@ class Sheet:
         axes.set_ylim(*self.axes.get_ylim())
         axes.set_yticks([])
         axes.xaxis.tick_top()
+        # Labels of small numbers are long.
+        axes.locator_params(axis="x", nbins=3)
         axes.tick_params(labelsize=8)
         axes.set_title(title, fontsize=9, pad=8)
         for side in ("right", "bottom"):
