@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-CONTEXT = multiprocessing.get_context("forkserver")
+# Windows knows no fork.
+METHODS = multiprocessing.get_all_start_methods()
+CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
 # Importing torch is most of the time that such a process takes.
 CONTEXT.set_forkserver_preload(
     ["drawzoo.training.loop", "drawzoo.store.shards", "drawzoo.evaluation.measure"]

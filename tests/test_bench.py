@@ -1,13 +1,14 @@
 """What `drawzoo bench` measures, and what it prints."""
 
 import json
+import sys
 import time
 
 import json_page
 import pytest
 import torch
 from drawzoo_bench.floor import floor, gigaflop, products
-from drawzoo_bench.timing import alternate
+from drawzoo_bench.timing import alternate, peak_memory_mb
 from drawzoo_bench.workloads import KINDS, bench
 
 from drawzoo import ops
@@ -103,6 +104,12 @@ def test_figures_belong_together(config, kind):
     assert figures["gemm_floor_route"] in ops.libraries()
     assert figures["products"] == ops.route(repeated=kind == "sample")
     assert figures["peak_memory_mb"] > 50
+
+
+def test_memory_of_a_process_is_not_told_on_windows(monkeypatch):
+    assert peak_memory_mb(torch.device("cpu")) > 50
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert peak_memory_mb(torch.device("cpu")) is None
 
 
 @pytest.mark.parametrize("slow", ["default", "oneDNN"])

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import resource
 import struct
 import subprocess
 import sys
@@ -183,6 +182,7 @@ HOSTILE = {
 
 def refused(name):
     """The line with which a model is refused, quickly and in little memory."""
+    resource = pytest.importorskip("resource")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
     with pytest.raises(DrawzooError) as error:

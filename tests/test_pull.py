@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -212,8 +211,9 @@ class TestProcess:
 
         def start(*args, limit=None, **env):
             def bound():
-                if limit:
-                    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+                import resource
+
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
             return subprocess.Popen(
                 [sys.executable, "-c", code, published.shelf("drawzoo").manifest, *args],
@@ -221,7 +221,7 @@ class TestProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                preexec_fn=bound,
+                preexec_fn=bound if limit else None,
             )
 
         return start

@@ -352,6 +352,15 @@ class TestRefusals:
         trainer().run()
         assert state(folder) == state(tmp_path / "whole")
 
+    @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc")
+    def test_a_checkpoint_that_was_read_is_not_kept_in_memory_by_its_file(self, trainer, tmp_path):
+        """Where it is, Windows does not let the next one take its place."""
+        stop_at(trainer(), 4, checkpoint_steps=2)
+        saved = read_checkpoint(tmp_path / "run")
+        maps = Path("/proc/self/maps").read_text()
+        assert str(tmp_path / "run" / CHECKPOINT) not in maps
+        assert saved.step == 4
+
     def test_checkpoint_is_the_same_bytes_at_every_writing(self, trainer, tmp_path):
         run, written = trainer(), set()
         for _ in range(16):

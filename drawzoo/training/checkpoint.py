@@ -107,7 +107,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             metadata = file.metadata() or {}
             for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
                 part, _, name = key.partition("/")
-                parts[part][name] = file.get_tensor(key)
+                # A copy, as Windows replaces no file that is mapped into memory.
+                parts[part][name] = file.get_tensor(key).clone()
         for part in ("model", "average"):
             names = format1.tensor_names(parts[part])
             parts[part] = {names[name]: tensor for name, tensor in parts[part].items()}

@@ -429,13 +429,13 @@ def _bench(kind: Any, **options: Any) -> None:
         print_json(figures, indent=2)
         return
     how = f"compiled in {figures['compile_s']:.0f} s" if figures["compile"] else "eager"
+    if figures["peak_memory_mb"] is not None:
+        how += f"; peak memory {figures['peak_memory_mb']:,.0f} MB"
     click.echo(
         f"{config.name}: {figures['step_ms']:.2f} ms ± {figures['step_spread']:.0%} for a batch "
         f"of {figures['batch']}, {figures['images_per_s']:,.0f} images/s; its matrix products "
         f"alone {figures['gemm_floor_ms']:.2f} ms, ratio {figures['floor_ratio']:.2f} "
-        f"({figures['device']}, {figures['threads']} threads, "
-        f"{how}; "
-        f"peak memory {figures['peak_memory_mb']:,.0f} MB)"
+        f"({figures['device']}, {figures['threads']} threads, {how})"
     )
     if kind == "sample":
         click.echo(

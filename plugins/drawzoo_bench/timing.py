@@ -63,11 +63,16 @@ def _timing(times: list[float]) -> Timing:
     return Timing(median, (third - first) / 2 / median, min(times), len(times))
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """The most memory in use so far: of the device's tensors, or on the CPU of the process."""
+def peak_memory_mb(device: torch.device) -> float | None:
+    """The most memory in use so far: of the device's tensors, or on the CPU of the process.
+
+    Windows does not tell Python of the process.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -60,6 +60,7 @@ def bench(
         libraries = ops.libraries() if where.type == "cpu" else ("default",)
         floors = [floor(recorded, library) for library in libraries]
         step, *times = alternate([work, *floors], where, seconds)
+    memory = peak_memory_mb(where)
     least, by = min(zip(times, libraries, strict=True))
     # Eager training and evaluation do not know that the weights are the same at each step.
     repeated = kind == "sample" or (kind == "train" and compile)
@@ -74,7 +75,7 @@ def bench(
         "gemm_floor_route": by,
         "gemm_gflop": round(gigaflop(recorded), 7),
         "floor_ratio": round(step.median / least.median, 3),
-        "peak_memory_mb": round(peak_memory_mb(where), 1),
+        "peak_memory_mb": None if memory is None else round(memory, 1),
         "batch": batch,
         "steps": config.steps,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else device,
