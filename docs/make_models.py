@@ -10,16 +10,18 @@ from pathlib import Path
 from drawzoo import list_models, model_config
 from drawzoo.commands import find, manifest, markdown_table, plus_minus, read_figures, registry
 from drawzoo.schema.manifest import WEIGHTS, Published
+from drawzoo.schema.record import read_record
 
-PAGE = Path(__file__).parent / "models.md"
+CHECKOUT = Path(__file__).parents[1]
+PAGE = CHECKOUT / "docs" / "models.md"
 CARDS = "../model_cards"
 HEAD = """# The models
 
 `python docs/make_models.py` makes this page from the manifest and the registry. `bound` is the
 negative log-likelihood bound on the test split, `iwae` the importance-weighted bound on a part of
 it, both in nats an image with their standard error; lower is better. Only figures of one data set
-compare.
-[The protocols](protocols.md) say what each figure means, and `drawzoo verify` measures them again.
+compare, and of models that were trained for as many epochs. [The protocols](protocols.md) say what
+each figure means, and `drawzoo verify` measures them again.
 
 ```sh
 drawzoo list                    # this page, in the terminal
@@ -39,7 +41,9 @@ Registered, and ready for `drawzoo train`: nobody has published weights.
 
 def row(name: str, published: Published) -> list[str]:
     config, figures = model_config(name), read_figures(published.figures)
-    cells = [f"`{name}`", f"`{config.dataset}`", str(config.steps), f"{published.parameters:,}"]
+    epochs = read_record(CHECKOUT / "model_cards" / name).training.epochs
+    cells = [f"`{name}`", f"`{config.dataset}`", str(config.steps), f"{epochs:g}"]
+    cells.append(f"{published.parameters:,}")
     cells.append(f"{published.files[WEIGHTS].bytes / 1e6:.1f} MB")
     for protocol in ("bound", "iwae"):
         figure = find(figures, protocol, config.dataset)
@@ -53,7 +57,7 @@ def page() -> str:
     ours = [name for name in list_models() if found(name).distribution == "drawzoo"]
     entries = manifest()
     trained = [name for name in ours if name in entries]
-    header = ["model", "data", "T", "parameters", "weights", "`bound` ↓", "`iwae` ↓", ""]
+    header = ["model", "data", "T", "epochs", "parameters", "weights", "`bound` ↓", "`iwae` ↓", ""]
     parts = [HEAD, TRAINED, markdown_table(header, [row(n, entries[n]) for n in trained]) + "\n"]
     for name in trained:
         parts.append(f"### {name}\n\n{found(name).summary}.\n")
