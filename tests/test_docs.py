@@ -60,6 +60,18 @@ def test_every_public_name_is_on_its_page_once(module):
     assert sorted(shown) == sorted(importlib.import_module(module).__all__)
 
 
+def test_every_variable_is_on_the_page_of_settings():
+    files = [*(ROOT / "drawzoo").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    used = {
+        name
+        for file in files
+        for name in re.findall(r"\bDRAWZOO_[A-Z_]+\b", file.read_text(encoding="utf-8"))
+    }
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"`(DRAWZOO_[A-Z_]+)", page))
+    assert used == shown
+
+
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path):
     for package in ("sphinx", "furo", "myst_parser", "sphinx_click", "sphinx_copybutton"):

@@ -21,6 +21,7 @@ QUICK = [
     "README.md",
     "docs/draw.md",
     "docs/site.md",
+    "docs/tour.md",
     "docs/tutorial-sample.md",
     "docs/tutorial-data.md",
     "docs/fooled.md",
@@ -39,6 +40,8 @@ WHOLE = [
     pytest.param("export", marks=ONNX),
 ]
 """Pages that are run whole, with their commands."""
+ELSEWHERE = {"hooks", "plugins", "publishing", "scripts"}
+"""Pages whose Python other tests run: made from templates, an example, or a plugin's own."""
 NOT_HERE = re.compile(r"make |source |pip |git |drawzoo demo|.* DATA|.*drawzoo.*wavelet")
 """Lines that need a network, a browser, a data set's files, or another environment."""
 
@@ -71,6 +74,24 @@ def test_python_of_a_page_runs(page, here, forget_local):
         if language == "python":
             exec(code, cells)
     assert len(cells) > 3
+
+
+def test_no_block_of_code_is_run_by_nobody():
+    """Python is on a page that is run, and a shell's lines call programs that are known."""
+    whole = (getattr(page, "values", [page])[0] for page in WHOLE)
+    run = {*QUICK, *(f"docs/{page}.md" for page in (*whole, *ELSEWHERE))}
+    programs = r"drawzoo|make|pip|pytest|python|torchrun|hf|mkdir|export|source|taskset|eval|srun"
+    for path in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        text, page = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+        if re.search(r"^```python", text, re.M):
+            assert page in run, page
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M):
+            if not block.startswith("#!"):
+                for line in re.sub(r"\\\n", " ", block).splitlines():
+                    assert re.match(rf"\s*(#|$|({programs})\b|_DRAWZOO_COMPLETE)", line), (
+                        page,
+                        line,
+                    )
 
 
 def lines(code):

@@ -14,6 +14,7 @@ from typing import Any
 
 import drawzoo
 
+OPTION = re.compile(r"(?<![\w`\[|-])--[a-z][a-z-]*(?![^`]*`[^`]*$)")
 TOKEN = re.compile(r"``.*?``|`[^`]+`|\\\(.+?\\\)|\*")
 
 
@@ -74,12 +75,22 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
 
 
 def describe(app: Any, context: Any, lines: list[str]) -> None:
-    """The help of a command, whose paragraphs click and sphinx-click have split into lines."""
-    lines[:] = converted(lines)
+    """The help of a command: its examples, which are line blocks, and its options are code."""
+    lines[:] = [
+        re.sub(r"^(\s*\| *)(\S.*)", r"\1``\2``", line)
+        if line.lstrip().startswith("| ")
+        else converted([OPTION.sub(r"`\g<0>`", line)])[0]
+        for line in lines
+    ]
+
+
+def describe_options(app: Any, context: Any, lines: list[str]) -> None:
+    lines[:] = [line if ".. option::" in line else OPTION.sub(r"``\g<0>``", line) for line in lines]
 
 
 def setup(app: Any) -> dict[str, Any]:
     # Before napoleon, which is at 500.
     app.connect("autodoc-process-docstring", process, priority=400)
     app.connect("sphinx-click-process-description", describe)
+    app.connect("sphinx-click-process-options", describe_options)
     return {"parallel_read_safe": True}
