@@ -1,4 +1,4 @@
-"""Which packages the wheel holds, and its library in C; everything else is in pyproject.toml.
+"""What pyproject.toml cannot say: which packages the wheel holds, its library in C, and its README.
 
 The finder looks in `.` and `plugins`. It cannot be told in pyproject.toml that `model_cards/`,
 which is no package, goes into the wheel below `drawzoo/`.
@@ -6,12 +6,29 @@ which is no package, goes into the wheel below `drawzoo/`.
 
 import os
 import platform
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+
+LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!\w+:|#)([^)\s]+)\)")
+"""A link of Markdown, or a picture, to a file beside it."""
+
+
+def description() -> str:
+    """The README, whose links lead to the repository: the package index has no other file."""
+    root = Path(__file__).parent
+    text = (root / "README.md").read_text(encoding="utf-8")
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    if not (source := project.get("urls", {}).get("Source")):
+        return text
+    kinds = {"!": "raw", "": "blob"}
+    return LINK.sub(lambda m: f"{m[1]}{m[2]}({source}/{kinds[m[1]]}/HEAD/{m[3]})", text)
+
 
 core = find_packages(".", include=["drawzoo", "drawzoo.*"])
 plugins = find_packages("plugins")
@@ -76,6 +93,8 @@ setup(
     cmdclass={"build_ext": Build, "bdist_wheel": Wheel},
     ext_modules=libraries,
     include_package_data=False,
+    long_description=description(),
+    long_description_content_type="text/markdown",
     packages=[*core, *plugins, "drawzoo.model_cards"],
     package_dir={
         "drawzoo": "drawzoo",

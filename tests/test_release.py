@@ -1,6 +1,9 @@
 """What a release says of itself: its version, what it needs, and the workflows that make it."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -61,3 +64,36 @@ def test_make_has_each_target_that_a_workflow_calls(path):
     lines = [line for step in steps(workflow) for line in step.get("run", "").splitlines()]
     called = [word for line in lines if line.startswith("make ") for word in line.split()[1:]]
     assert {word for word in called if "=" not in word} <= set(targets)
+
+
+URLS = '[project.urls]\nSource = "https://example.org/me/drawzoo"\n\n[project.scripts]'
+
+
+@pytest.mark.parametrize("urls", [URLS, "[project.scripts]"], ids=["address", "none"])
+def test_links_of_the_readme_lead_to_the_repository_once_it_has_an_address(urls, tmp_path):
+    for name in ("setup.py", "README.md", "LICENSE", "drawzoo/__init__.py", "drawzoo/version.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for name in ("plugins", "model_cards"):
+        (tmp_path / name).mkdir()
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        text.replace("[project.scripts]", urls), encoding="utf-8"
+    )
+    subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "egg_info"],
+        check=True,
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    about = (tmp_path / "drawzoo.egg-info" / "PKG-INFO").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/start.md)" in readme and "](docs/digits.png)" in readme
+    if urls == URLS:
+        assert "](https://example.org/me/drawzoo/blob/HEAD/docs/start.md)" in about
+        assert "](https://example.org/me/drawzoo/raw/HEAD/docs/digits.png)" in about
+        assert "](docs/" not in about and "](notebooks/" not in about
+        assert "(https://arxiv.org/abs/1502.04623)" in about
+    else:
+        assert readme in about
