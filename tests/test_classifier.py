@@ -2,6 +2,7 @@
 
 import json
 
+import json_page
 import pytest
 import torch
 from drawzoo_classifier.command import PAPER, _megaflop
@@ -128,6 +129,7 @@ def test_the_table(run, clutter, tmp_path):
     code, out, err = run("cluttered", *names, "--json")
     assert code == 0, err
     found = json.loads("\n".join(out))
+    json_page.check("cluttered", found)
     assert [row["model"] for row in found["models"]] == names
     assert all(row["error"] == 0.9 and row["megaflop"] > 0 for row in found["models"])
     assert [row["error"] for row in found["paper"]] == [0.1435, 0.0941, 0.0811, 0.0418, 0.0336]

@@ -381,7 +381,7 @@ def test_without_the_packages_a_line_says_what_to_install(monkeypatch, invoke, t
 
 
 def test_a_model_without_weights_gets_one_line(invoke, tmp_path):
-    code, _, err = invoke("export", "draw-gru-mnist", "--to", "torch", "--out", tmp_path / "x")
+    code, _, err = invoke("export", "draw-multi-mnist", "--to", "torch", "--out", tmp_path / "x")
     assert (code, err.count("\n")) == (6, 1)
 
 

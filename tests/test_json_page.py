@@ -50,7 +50,7 @@ CALLS = {
     "reproduce tables": [("reproduce", "tables")],
     "doctor": [("doctor",)],
 }
-ELSEWHERE = {"bench scaling", "bench quality", "bench coders"}
+ELSEWHERE = {"bench scaling", "bench quality", "bench coders", "cluttered"}
 """Compared in the tests of these commands, which prepare what they need."""
 
 

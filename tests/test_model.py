@@ -18,9 +18,13 @@ from drawzoo.registry.loader import registry
 
 
 def in_tree(kind):
-    """The components of this repository that take any neighbours: those of maps take only maps."""
+    """The components of this repository that draw, with any neighbours.
+
+    Those of maps take only maps, and classifiers have encoders that look for themselves.
+    """
     entries = [entry for entry in registry().entries(kind) if entry.distribution == "drawzoo"]
-    return [entry.name for entry in entries if entry.name != "convdraw"]
+    others = {"convdraw", "glimpses", "convolutions"}
+    return [entry.name for entry in entries if entry.name not in others]
 
 
 COMBINATIONS = [
