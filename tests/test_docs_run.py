@@ -76,22 +76,12 @@ def test_python_of_a_page_runs(page, here, forget_local):
     assert len(cells) > 3
 
 
-def test_no_block_of_code_is_run_by_nobody():
-    """Python is on a page that is run, and a shell's lines call programs that are known."""
+def test_python_is_on_no_page_that_nobody_runs():
     whole = (getattr(page, "values", [page])[0] for page in WHOLE)
     run = {*QUICK, *(f"docs/{page}.md" for page in (*whole, *ELSEWHERE))}
-    programs = r"drawzoo|make|pip|pytest|python|torchrun|hf|mkdir|export|source|taskset|eval|srun"
     for path in [ROOT / "README.md", *DOCS.glob("*.md")]:
-        text, page = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
-        if re.search(r"^```python", text, re.M):
-            assert page in run, page
-        for block in re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M):
-            if not block.startswith("#!"):
-                for line in re.sub(r"\\\n", " ", block).splitlines():
-                    assert re.match(rf"\s*(#|$|({programs})\b|_DRAWZOO_COMPLETE)", line), (
-                        page,
-                        line,
-                    )
+        page = path.relative_to(ROOT).as_posix()
+        assert page in run or not re.search(r"^```python", path.read_text("utf-8"), re.M), page
 
 
 def lines(code):
