@@ -71,7 +71,9 @@ def peak_mb(work: Callable[[], object], device: torch.device) -> float:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         with _without_stderr():
-            with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
+            with torch.profiler.profile(
+                activities=activities, profile_memory=True, acc_events=True
+            ) as profile:
                 work()
             profile.export_chrome_trace(str(trace))
         events = json.loads(trace.read_text())["traceEvents"]
