@@ -23,6 +23,8 @@ import drawzoo
 from drawzoo import ConfigError, Counter, OutputError
 from drawzoo.commands import manifest, ops, override
 
+# Torch's exporters are slow beside other programs.
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).parent.parent
 with_onnx = pytest.mark.skipif(
     importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnx") is None,
@@ -380,6 +382,16 @@ def test_without_the_packages_a_line_says_what_to_install(monkeypatch, invoke, t
     assert "drawzoo[export]" in err
 
 
+@with_onnx
+def test_an_onnxscript_that_does_not_fit_this_torch_is_told(monkeypatch, tiny):
+    def failing(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'onnxscript._framework_apis.torch_9'")
+
+    monkeypatch.setattr(torch.onnx, "export", failing)
+    with pytest.raises(OutputError, match="drawzoo.export"):
+        export(drawzoo.build(tiny()).eval(), "onnx")
+
+
 def test_a_model_without_weights_gets_one_line(invoke, tmp_path):
     code, _, err = invoke("export", "draw-multi-mnist", "--to", "torch", "--out", tmp_path / "x")
     assert (code, err.count("\n")) == (6, 1)
@@ -418,7 +430,9 @@ def test_the_page_draws_what_drawzoo_draws(monkeypatch, tmp_path, invoke):
     text = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
     text = text.replace("draw-mnist", "draw-t1-mnist")
     monkeypatch.chdir(tmp_path)
-    for line in re.findall(r"^drawzoo (export [^#\n]*)", text, re.MULTILINE):
+    folders = re.findall(r"^drawzoo (export .* --out \w+)$", text, re.MULTILINE)
+    assert len(folders) == 2
+    for line in folders:
         code, _, err = invoke(*line.split())
         assert code == 0, err
     cells = {}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from drawzoo import OutputError
 from drawzoo_export.graphs import BATCH, Graph
 from drawzoo_export.kinds import KINDS
 from drawzoo_export.tracing import quiet, reason, refused
@@ -52,6 +53,11 @@ def _write_onnx(graph: Graph, program: ExportedProgram) -> bytes:
                 input_names=[port.name for port in graph.inputs],
                 output_names=[port.name for port in graph.outputs],
             )
+    except ImportError as error:
+        raise OutputError(
+            f"onnxscript is too old for this torch ({reason(error)}); "
+            "pip install --upgrade 'drawzoo[export]'"
+        ) from error
     except Exception as error:  # torch's, of many kinds
         raise refused(graph, reason(error)) from error
     model = exported.model_proto
