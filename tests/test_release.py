@@ -5,14 +5,19 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
+
+import drawzoo
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CHANGELOG = ROOT / "CHANGELOG.md"
 EXTRAS = PROJECT["optional-dependencies"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -21,6 +26,23 @@ def steps(workflow):
     """The steps of all jobs, and jobs that are workflows themselves."""
     for job in workflow["jobs"].values():
         yield from job.get("steps", [job])
+
+
+def test_the_latest_release_of_the_changelog_is_this_version():
+    text = CHANGELOG.read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(\d[^\]]*)\] - (\S+)$", text, re.MULTILINE)
+    versions = [Version(version) for version, _ in releases]
+    assert str(versions[0]) == drawzoo.__version__
+    assert versions == sorted(versions, reverse=True)
+    days = [date.fromisoformat(day) for _, day in releases]
+    assert days == sorted(days, reverse=True)
+    assert text.index("## [Unreleased]") < text.index(f"## [{versions[0]}]")
+
+
+def test_the_changelog_says_nothing_twice():
+    entries = re.split(r"\n(?=[-#\n])", CHANGELOG.read_text(encoding="utf-8"))
+    entries = [" ".join(entry.split()) for entry in entries if entry.startswith("- ")]
+    assert len(entries) == len(set(entries)) > 50
 
 
 @pytest.mark.parametrize("line", [*PROJECT["dependencies"], *sum(EXTRAS.values(), [])])
