@@ -156,6 +156,7 @@ class TestCommand:
 
         return call
 
+    @pytest.mark.slow
     def test_all_reach_the_target(self, bench):
         code, out, err, picture = bench("--target", 215, "--json", "--epochs", 100)
         assert code == 0, err

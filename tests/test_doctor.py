@@ -65,6 +65,7 @@ class TestWell:
         assert drawzoo.__version__ in lines[0]
         assert not (tmp_path / "hub").exists()
 
+    @pytest.mark.slow
     def test_what_a_process_of_its_own_finds(self):
         import torch
 
@@ -250,6 +251,7 @@ class TestInstalled:
         assert "no module named nothing" in broken["says"] and "zoo-bad" in broken["hint"]
         assert first["facts"]["broken"] == ["bad"] and "draw" in first["facts"]["loaded"]
 
+    @pytest.mark.slow
     def test_one_that_is_really_broken_says_so_once(self, tmp_path):
         (tmp_path / "broken.py").write_text("raise RuntimeError('broken in two')")
         about = tmp_path / "broken-1.dist-info"

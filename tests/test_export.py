@@ -150,6 +150,7 @@ def test_every_registered_model_draws_as_the_engine_does(name, to):
     check(model, *export(model, to))
 
 
+@pytest.mark.slow
 def test_programs_load_without_drawzoo_and_say_nothing_of_this_machine(tiny, tmp_path):
     model = drawzoo.build(tiny()).eval()
     files, _ = export(model, "torch")
@@ -182,6 +183,7 @@ def test_no_kernel_is_in_a_program(name):
     assert others <= {"<built-in function getitem>"}
 
 
+@pytest.mark.slow
 def test_the_callers_settings_are_as_they_were(tiny):
     def settings():
         return (
@@ -224,6 +226,7 @@ def writing_with(tiny):
     return make
 
 
+@pytest.mark.slow
 def test_a_writer_may_ask_for_the_number_of_drawings(writing_with):
     model = writing_with(lambda self, h: (self.net(h).view(len(h), *self.shape), None))
     check(model, *export(model, "torch"))
@@ -302,6 +305,7 @@ def test_not_a_number_is_noticed(tiny):
         comparing.check(model, {"drawing": lambda noise: [x * torch.nan for x in drawing(noise)]})
 
 
+@pytest.mark.slow
 def test_a_folder_says_what_is_in_it(invoke, tmp_path):
     out = tmp_path / "exported"
     for _ in range(2):  # what was exported before may be replaced

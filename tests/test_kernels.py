@@ -182,6 +182,7 @@ def test_forward_mode_keeps_its_tangents(either):
     torch.testing.assert_close(tangent, read_patch(torch.ones_like(image), window))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict", [False, True])
 def test_exported_programs_need_no_kernels(tiny, strict):
     model = drawzoo.build(tiny())

@@ -37,6 +37,7 @@ def heads(loopback):
     return {name: found.branches["main"] for name, found in loopback.repositories.items()}
 
 
+@pytest.mark.slow
 def test_there_and_back(run, loopback, cards):
     before = {name: contents(cards / name) for name in NAMES}
     code, lines, said = run("publish", "--all", "--namespace", "user", "--pin")

@@ -105,6 +105,7 @@ def test_what_is_saved_for_the_gradient(name):
     assert sizes[1] < sizes[0] / 3
 
 
+@pytest.mark.slow
 def test_the_peak_of_memory():
     """The measure itself, and a step of training of 64 steps of drawing in colour."""
 
