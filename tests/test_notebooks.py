@@ -107,7 +107,7 @@ class TestStored:
 
     def test_is_of_no_machine(self, path):
         text = path.read_text(encoding="utf-8")
-        for place in ("/work", "/home/", "/root/", "/tmp/"):
+        for place in (str(FOLDER.parent), "/home/", "/root/", "/tmp/"):
             assert place not in text
 
     def test_is_linked(self, path):

@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     "--recompute",
     is_flag=True,
     help="For large images and many steps: keep every few steps of drawing alone for the "
-    "gradient, and compute the others again. The same gradient in a fraction of the memory, in "
-    "about a third more time.",
+    "gradient, and compute the others again. The same gradient in a fraction of the memory, "
+    "and in more time.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 @click.option(

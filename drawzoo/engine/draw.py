@@ -13,21 +13,19 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from drawzoo import ops
 from drawzoo.engine.components import Decoder, Encoder, Reader, Writer
 from drawzoo.engine.counter import Randomness
-from drawzoo.engine.drawing import Bound, State, Step, Stretch, Terms
+from drawzoo.engine.drawing import Bound, State, Step, Terms
 from drawzoo.engine.latent import Latent, kl_of_steps
 from drawzoo.engine.likelihood import Likelihood
-from drawzoo.engine.sampling import Sampling
+from drawzoo.engine.recomputing import Recomputing
 from drawzoo.engine.shown import ShownModel
 from drawzoo.errors import ConfigError
 from drawzoo.ops.private import map_tensors
@@ -35,7 +33,7 @@ from drawzoo.ops.private import map_tensors
 __all__ = ["Draw"]
 
 
-class Draw(ShownModel, Sampling):
+class Draw(ShownModel, Recomputing):
     """DRAW from six components; `drawzoo.build` makes one from a configuration.
 
     Arguments:
@@ -46,14 +44,7 @@ class Draw(ShownModel, Sampling):
         writer: The write operation.
         likelihood: The observation model.
         steps: T, the number of steps.
-
-    Attributes:
-        recompute: Whether `forward` keeps the state of every √T-th step alone for the gradient,
-            which then computes the steps between anew: less memory, the same gradient, and about a
-            third more time.
     """
-
-    recompute = False
 
     def __init__(
         self,
@@ -126,36 +117,13 @@ class Draw(ShownModel, Sampling):
             labels: Class labels, [B], for an encoder that needs them.
         """
         context = self.encoder.prepare(x)
-        if self.recompute and torch.is_grad_enabled():
-            whole = Stretch(self.initial_state(len(x)), [], [])
-            for part in torch.split(noise, max(1, math.isqrt(len(noise)))):
-                more = self.recomputed(x, context, part, whole.state)
-                whole = whole.followed_by(more)
-        else:
-            whole = self.stretch(x, context, noise)
-        state, posteriors, priors = whole
+        state, posteriors, priors = self.inferred(x, context, noise)
         reconstruction = self.likelihood.nats(state.canvas, x)  # eq. 9
         kl = kl_of_steps(posteriors, priors)  # eq. 10 and 11
         auxiliary = None
         if labels is not None and self.encoder.needs_labels:
             auxiliary = self.encoder.auxiliary_loss(context, labels)
         return Terms(reconstruction, kl, auxiliary)
-
-    def stretch(
-        self, x: Tensor, context: Any, noise: Tensor, state: State | None = None
-    ) -> Stretch:
-        """As `inference`, but for the state after all steps and the distributions alone."""
-        posteriors, priors = [], []
-        # Steps are not kept: without gradients, the memory of each is used again.
-        for step in self.inference(x, context, noise, state):
-            posteriors.append(step.posterior)
-            priors.append(step.prior)
-        return Stretch(step.state, posteriors, priors)
-
-    def recomputed(self, x: Tensor, context: Any, noise: Tensor, state: State) -> Stretch:
-        """As `stretch`, of which nothing is kept for the gradient but the arguments."""
-        result: Stretch = checkpoint(self.stretch, x, context, noise, state, use_reentrant=False)
-        return result
 
     def loss(
         self,

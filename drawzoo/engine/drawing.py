@@ -16,7 +16,7 @@ from drawzoo.engine.latent import Gaussian
 from drawzoo.engine.shown import picture, tag
 from drawzoo.errors import OutputError
 
-__all__ = ["Bound", "Codes", "Drawing", "State", "Step", "Stretch", "Terms", "join"]
+__all__ = ["Bound", "Codes", "Drawing", "State", "Step", "Terms", "join"]
 
 
 class State(NamedTuple):
@@ -40,21 +40,6 @@ class Step(NamedTuple):
     """None is the standard normal."""
     read: Window | None
     write: Window | None
-
-
-class Stretch(NamedTuple):
-    """The results of several steps of inference: what the loss needs."""
-
-    state: State
-    """After the last step."""
-    posteriors: list[Gaussian]
-    """Q(Z_t | h_enc) of each step."""
-    priors: list[Gaussian | None]
-    """P(Z_t | h_dec) of each step; None is the standard normal."""
-
-    def followed_by(self, later: Stretch) -> Stretch:
-        """Two stretches as one; the later begins where this one ended."""
-        return Stretch(later.state, self.posteriors + later.posteriors, self.priors + later.priors)
 
 
 class Terms(NamedTuple):

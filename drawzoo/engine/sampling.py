@@ -90,7 +90,9 @@ class Sampling(nn.Module):
         """See `Draw`."""
         raise NotImplementedError
 
-    def inference(self, x: Tensor, context: Any, noise: Tensor) -> Iterator[Step]:
+    def inference(
+        self, x: Tensor, context: Any, noise: Tensor, state: State | None = None
+    ) -> Iterator[Step]:
         """See `Draw`."""
         raise NotImplementedError
 
