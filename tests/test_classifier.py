@@ -42,6 +42,7 @@ def quarters(number):
 
 
 @pytest.mark.parametrize("name", [GLIMPSES, PLAIN])
+@pytest.mark.slow
 def test_it_learns(name, tmp_path):
     images = quarters(400)
     config = small(name).config

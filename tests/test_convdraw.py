@@ -238,6 +238,7 @@ def test_codes_of_the_prior_follow_the_prior(model):
     torch.testing.assert_close(per_map.std(dim=1), deviation, rtol=0.03, atol=0)
 
 
+@pytest.mark.slow
 def test_one_graph():
     torch.compiler.reset()
     model = drawzoo.build(small(*CASES["two layers"])).double()

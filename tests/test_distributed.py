@@ -60,6 +60,7 @@ def test_two_train_to_the_weights_of_one(config, tmp_path, optimizer):
         assert last_of_two[key] == pytest.approx(last[key], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_a_checkpoint(config, tmp_path):
     out = tmp_path / "run"
     run = ("train", config, "--out", out, "--epochs", 10**6, "--checkpoint-steps", 2)

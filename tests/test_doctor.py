@@ -54,6 +54,7 @@ def script(*args, **env):
 
 
 class TestWell:
+    @pytest.mark.slow
     def test_here(self, tmp_path):
         done = script(HF_HUB_CACHE=str(tmp_path / "hub"))
         assert done.returncode == 0 and done.stderr == ""

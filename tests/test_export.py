@@ -124,7 +124,7 @@ def test_onnx_draws_as_the_engine_does(way, tiny):
     check(model, *export(model, "onnx"))
 
 
-@pytest.mark.parametrize("way", ["attention", "convolutions"])
+@pytest.mark.parametrize("way", ["attention", pytest.param("convolutions", marks=pytest.mark.slow)])
 def test_exported_programs_draw_as_the_engine_does(way, tiny):
     model = WAYS[way](tiny).eval()
     check(model, *export(model, "torch"))
@@ -257,6 +257,7 @@ def test_a_component_with_an_operator_of_its_own_is_refused(writing_with):
     assert "drawzoo_test_export.twice" in refusal(model)
 
 
+@pytest.mark.slow
 def test_a_state_that_grows_is_refused(tiny):
     class Remembers(nn.Module):
         """Attends to all codes so far."""
@@ -276,6 +277,7 @@ def test_a_state_that_grows_is_refused(tiny):
     assert "does not run" in refusal(model)
 
 
+@pytest.mark.slow
 def test_nothing_is_written_if_the_drawings_differ(monkeypatch, invoke, tmp_path):
     monkeypatch.setattr(comparing, "TOLERANCE", -1.0)
     out = tmp_path / "exported"
@@ -329,6 +331,7 @@ def test_a_folder_says_what_is_in_it(invoke, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_file_gets_the_drawing_alone(invoke, tmp_path):
     out = tmp_path / "mine.pt2"
     assert invoke("export", "draw-t1-mnist", "--to", "torch", "--out", out)[0] == 0

@@ -58,6 +58,7 @@ def test_a_sound_writer_passes():
     check_writer(SoundWriter)
 
 
+@pytest.mark.slow
 def test_every_component_of_this_repository_passes():
     from drawzoo.registry.loader import registry
 

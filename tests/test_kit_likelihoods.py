@@ -41,7 +41,10 @@ class Levels(Bernoulli):
         pass
 
 
-@pytest.mark.parametrize("component", [Bernoulli, Intensities, Normal, Logistic, Levels])
+@pytest.mark.parametrize(
+    "component",
+    [Bernoulli, Intensities, Normal, Logistic, pytest.param(Levels, marks=pytest.mark.slow)],
+)
 def test_sound_components_pass(component):
     check(component)
 
