@@ -25,8 +25,8 @@ def test_nothing_is_cut_off(title, notes, channels, height, width):
 @pytest.mark.parametrize("largest", [7.3e-5, 8.5e-4, 0.14, 2.3, 940.0, 54_321.0])
 def test_numbers_below_a_chart_do_not_overlap(largest):
     images = np.zeros((3, 2, 1, 28, 28))
-    sheet = Sheet(images, rows=["a", "b", "c"], columns=["", ""], title="t", right=330)
-    axes = sheet.chart(1, 2, 300, "change")
+    sheet = Sheet(images, rows=["a", "b", "c"], columns=["", ""], title="t", right=404)
+    axes = sheet.chart(1, 2, 380, "change")
     axes.barh([10, 40, 70], [largest, largest / 2, largest / 3])
     sheet.figure.canvas.draw()
     boxes = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
