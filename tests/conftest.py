@@ -23,7 +23,6 @@ os.environ.update(
     HF_HUB_DISABLE_XET="1",
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_UPDATE_CHECK="1",
-    HF_HUB_DOWNLOAD_TIMEOUT="2",
     NO_PROXY="127.0.0.1",
 )
 
@@ -60,10 +59,16 @@ def isolated(monkeypatch, tmp_path):
 @pytest.fixture
 def loopback(monkeypatch):
     """An empty Hub that the client talks to, and which it does not wait for between attempts."""
+    import huggingface_hub.constants
     import huggingface_hub.file_download
     from huggingface_hub.utils import _http
 
+    from drawzoo.store import client
+
     LOOPBACK.reset()
+    # A sound answer is never too slow, however busy the machine is.
+    monkeypatch.setattr(client, "DEADLINE", 100)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 100)
     for module in (_http, huggingface_hub.file_download):
         monkeypatch.setattr(module, "time", _Hurried())
     return LOOPBACK

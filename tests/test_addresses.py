@@ -93,8 +93,8 @@ class TestAddress:
             locate("hf-hub:a/b")
 
     def test_unreachable(self, monkeypatch, loopback, commit, caplog):
-        monkeypatch.setattr(hub_client, "DEADLINE", 0.5)
         known = locate("hf-hub:a/b")
+        monkeypatch.setattr(hub_client, "DEADLINE", 0.5)
         for kind, value in (("reset", None), ("status", 503), ("hang", 30)):
             loopback.faults.clear()
             loopback.fault(kind, value)

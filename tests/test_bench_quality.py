@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import json_page
 import pytest
@@ -181,9 +182,11 @@ class TestCommand:
         assert picture.read_bytes().startswith(b"\x89PNG")
 
     def test_it_says_what_was_not_reached(self, bench):
-        code, out, err, _ = bench("--target", 1, "--max-minutes", 0.002, "--epochs", 10000)
+        # No model has less than log 2 nats, since half of the bars are upright.
+        code, out, err, _ = bench("--target", 0.5, "--max-minutes", 0.002, "--epochs", 10000)
         assert code == 0, err
-        assert out.count("1 nats not reached in 0.00 minutes (out of time; at best ") == 3
+        missed = r"0\.5 nats not reached in [0-9.]+ minutes \(out of time; at best [0-9.]+\)"
+        assert len(re.findall(missed, out)) == 3
         assert "minutes of" not in out and "one after another" in out
 
     def test_ctrl_c_keeps_what_was_measured(self, bench, monkeypatch):

@@ -28,7 +28,8 @@ REPOSITORY = "user/hostile"
 TARGETS = {"pinned": (NAME, "--source", "hub"), "stranger": (f"hf-hub:{REPOSITORY}",)}
 
 GOOD = 0
-DEADLINE = 0.4
+PATIENT = 60.0
+"""Seconds that a sound answer may take on a busy machine."""
 
 
 # What is done to an answer.
@@ -331,6 +332,7 @@ def server(monkeypatch, tiny, tmp_path):
     server.files = {path.name: path.read_bytes() for path in folder.iterdir()}
     server.published = published
     monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", PATIENT)
     yield server
     server.close()
 
@@ -356,8 +358,7 @@ def test_answer(monkeypatch, world, server, invoke, case, target):
         }
 
     server.where, server.twist = where, made
-    if case in STALLS:
-        monkeypatch.setattr(hub_client, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(hub_client, "DEADLINE", 0.4 if case in STALLS else PATIENT)
     cache, before = hub_cache(), tree(world)
     start = time.monotonic()
     WRITES.paths = []
@@ -370,8 +371,8 @@ def test_answer(monkeypatch, world, server, invoke, case, target):
 
     assert any(where in path for path in server.requests)
     assert code == expected, said
-    # Loose, for slow machines; what waits for the deadline waits for it once.
-    assert elapsed < DEADLINE + 5
+    # Nothing but a stall waits for the deadline, and a stall waits for its own.
+    assert elapsed < PATIENT
     outside = {path: raw for path, raw in after.items() if not path.is_relative_to(world / "hf")}
     assert outside == before
     for path in map(os.fsdecode, written):
@@ -395,6 +396,7 @@ def test_answer(monkeypatch, world, server, invoke, case, target):
 def test_honest_answers_are_taken(server, world, monkeypatch, invoke):
     """The cases fail for what is wrong in them and for nothing else."""
     monkeypatch.setattr(published_store, "read", lambda path: {NAME: server.published})
+    monkeypatch.setattr(hub_client, "DEADLINE", PATIENT)
     for target in TARGETS.values():
         assert invoke("pull", *target)[0] == GOOD
 

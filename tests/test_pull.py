@@ -228,7 +228,7 @@ class TestProcess:
 
     def test_offline(self, start, loopback):
         process = start("pull", NAMES[0], "--source", "hub", HF_HUB_OFFLINE="1")
-        out, said = process.communicate(timeout=30)
+        out, said = process.communicate(timeout=100)
         assert (process.returncode, out) == (10, "")
         assert "HF_HUB_OFFLINE is set" in said and said.count("\n") == 1
         assert loopback.requests == []
@@ -237,15 +237,16 @@ class TestProcess:
         "endpoint", ["http://127.0.0.1:9", "http://192.0.2.1", "http://nowhere.invalid", "nonsense"]
     )
     def test_unreachable(self, start, endpoint):
-        process = start("pull", NAMES[0], "--source", "hub", HF_ENDPOINT=endpoint)
-        out, said = process.communicate(timeout=30)
+        env = {"HF_ENDPOINT": endpoint, "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+        process = start("pull", NAMES[0], "--source", "hub", **env)
+        out, said = process.communicate(timeout=100)
         assert (process.returncode, out) == (10, "")
         assert "cannot be reached" in said and said.count("\n") == 1
 
     def test_files_that_cannot_grow(self, start, run, models):
         """As on a full disk: the writing of a file fails in its middle."""
         process = start("pull", NAMES[0], "--source", "hub", limit=100)
-        out, said = process.communicate(timeout=30)
+        out, said = process.communicate(timeout=100)
         assert (process.returncode, out) == (8, "")
         assert "make room" in said and said.count("\n") == 1
         assert run("pull", NAMES[0], "--source", "hub")[0] == 0
@@ -260,7 +261,7 @@ class TestProcess:
             loopback.fault("slow", 2 * size, method="GET")
             process = start("pull", NAMES[0], "--source", "hub")
             # The moments lie between the first request and the end, half a second later.
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 100
             while not loopback.requests and process.poll() is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
