@@ -204,7 +204,7 @@ class Tied(Sound):
         self.other = self.cell
 
 
-@fault("does not survive saving: a second instance does not take its weights")
+@fault("makes weights when it is called: late")
 class MadeLate(Sound):
     def forward(self, glimpse, h_dec, state, context):
         if not hasattr(self, "late"):

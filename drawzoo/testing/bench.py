@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import msgspec
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from drawzoo.engine.components import Component, Sizes
 from drawzoo.schema.base import Config, convert, to_dict
@@ -111,6 +112,12 @@ class Bench:
             seeded(seed),
         ):
             built = self.component(self.config, self.sizes).eval()
+            if lazy := [name for name, p in built.named_parameters() if is_lazy(p)]:
+                self.fail(
+                    f"makes its weights lazily: {lazy[0]} has no shape before the first call",
+                    "nn.Lazy…, or an UninitializedParameter",
+                    "take the shape from the settings and sizes, in __init__",
+                )
             if perturbed:
                 with torch.no_grad():
                     for parameter in built.parameters():
@@ -121,6 +128,11 @@ class Bench:
         """The output, detached; the randomness that it might use is seeded."""
         with torch.no_grad(), settings_kept(self.who), seeded(seed):
             return self.kind.run(component, {name: t.clone() for name, t in inputs.items()})
+
+    def depends(self, component: Component, name: str) -> bool:
+        """Whether other values of an input give another output."""
+        changed = {**self.given, name: self.others[name]}
+        return not torch.equal(self.call(component, changed), self.call(component, self.given))
 
     def _settings(self, settings: dict[str, object]) -> Any:
         kind = self.component.Config

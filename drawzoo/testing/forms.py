@@ -130,12 +130,12 @@ def check_window(who: str, window: Any, like: Tensor) -> None:
 
 def check_gaussian(who: str, method: str, given: Any, shape: Shape, like: Tensor) -> None:
     """A `Gaussian` over codes of this shape."""
-    if not isinstance(given, Gaussian):
+    if type(given) is not Gaussian:
         raise Fault(
             who,
             f"gives no drawzoo.Gaussian: {method}",
             f"a {type(given).__name__}",
-            "return drawzoo.Gaussian(mean, log_std)",
+            "return drawzoo.Gaussian(mean, log_std) itself: the engine computes the KL",
         )
     for field, value in zip(("mean", "log_std"), given, strict=True):
         if not isinstance(value, Tensor):

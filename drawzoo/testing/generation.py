@@ -60,8 +60,10 @@ class _DecoderKind(Kind):
             pair = unchanged(who, "forward", partial(component, z, state, canvas), before)
             _, state = two(who, pair, "h_dec and the next state")
             check_state(who, f"forward, at step {step + 1},", state, z)
-        if component.closed:
+        if component.closed and not component.training:
             self._check_closed(component, first, inputs, who)
+            # A drawing goes on where its first part ended.
+            self._check_closed(component, state, inputs, who)
 
     def _check_closed(
         self, component: Decoder, state: tuple[Tensor, ...], inputs: Inputs, who: str
@@ -124,7 +126,10 @@ class _WriterKind(Kind):
         patch, window = two(who, pair, "what is written and its window")
         check_window(who, window, h_dec)
         other = h_dec.flip(0)
-        total = component.total(torch.stack([h_dec, other, other], dim=1))
+        if component.training:
+            return  # Dropout makes every call another.
+        all_steps = torch.stack([h_dec, other, other], dim=1)
+        total = unchanged(who, "total", partial(component.total, all_steps), {"h_dec": all_steps})
         steps = patch + 2 * component(other)[0]
         if total.shape != steps.shape or not torch.allclose(total, steps, rtol=1e-3, atol=1e-4):
             raise Fault(
@@ -145,6 +150,7 @@ class _LikelihoodKind(Kind):
     # Scales of pixels are exponentials of a canvas.
     large = {"canvas": 10.0}  # noqa: RUF012
     zero = "canvas"
+    blank = ("x",)
     learns = ("canvas",)
 
     def known(self, sizes: Sizes, component: Any, config: Any) -> Sizes:

@@ -21,7 +21,7 @@ from drawzoo.testing.forms import (
     two,
     unchanged,
 )
-from drawzoo.testing.kind import BATCH, STEPS, Inputs, Kind, at
+from drawzoo.testing.kind import BATCH, STEPS, Inputs, Kind, at, pictures
 
 __all__ = ["ENCODER", "LATENT", "READER"]
 
@@ -31,9 +31,10 @@ class _ReaderKind(Kind):
     neighbours = ("latent_shape", "decoder_shape")
     sized = {"h_dec": "decoder_shape"}  # noqa: RUF012
     large = {"h_dec": 1e3}  # noqa: RUF012
+    pictures = blank = ("x", "error")
 
     def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
-        x, guess = torch.rand(2, BATCH, *sizes.image, generator=generator)
+        x, guess = pictures(sizes, generator), pictures(sizes, generator)
         h_dec = torch.randn(BATCH, *sizes.decoder_shape, generator=generator)
         return {"x": x, "error": x - guess, "h_dec": h_dec}
 
@@ -56,10 +57,12 @@ class _EncoderKind(Kind):
     neighbours = ("latent_shape", "decoder_shape", "glimpse_shape")
     sized = {"glimpse": "glimpse_shape", "h_dec": "decoder_shape"}  # noqa: RUF012
     large = {"glimpse": 1e3, "h_dec": 1e3}  # noqa: RUF012
+    blank = ("x",)
+    learns = ("glimpse",)
 
     def inputs(self, sizes: Sizes, generator: torch.Generator, component: Any) -> Inputs:
         return {
-            "x": torch.rand(BATCH, *sizes.image, generator=generator),
+            "x": pictures(sizes, generator),
             "glimpse": torch.randn(BATCH, *sizes.glimpse_shape, generator=generator),
             "h_dec": torch.randn(BATCH, *sizes.decoder_shape, generator=generator),
         }

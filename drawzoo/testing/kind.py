@@ -14,7 +14,7 @@ from torch import Tensor
 
 from drawzoo.engine.components import Component, Sizes, out_shape
 
-__all__ = ["BATCH", "STEPS", "Inputs", "Kind", "at"]
+__all__ = ["BATCH", "STEPS", "Inputs", "Kind", "at", "pictures"]
 
 BATCH = 3
 STEPS = 2
@@ -30,6 +30,12 @@ def at(step: int, given: Tensor) -> Tensor:
     return given / (step + 1)
 
 
+def pictures(sizes: Sizes, generator: torch.Generator) -> Tensor:
+    """Random images, each of another brightness, as to some a batch is only a scale."""
+    brightness = torch.linspace(1, 0.5, BATCH).view(-1, 1, 1, 1)
+    return torch.rand(BATCH, *sizes.image, generator=generator) * brightness
+
+
 class Kind:
     """One kind of component."""
 
@@ -42,15 +48,20 @@ class Kind:
     that field must use the input."""
     large: ClassVar[dict[str, float]]
     """Input → by what it may grow; pixels have bounds."""
+    pictures: ClassVar[tuple[str, ...]] = ()
+    """The images among the inputs, [B, C, H, W], if it must see each channel in one of them."""
     zero: ClassVar[str] = "h_dec"
     """The input that is 0 at the engine's first step."""
+    blank: ClassVar[tuple[str, ...]] = ()
+    """The inputs that may be 0 as well, as those of a blank image are."""
     learns: ClassVar[tuple[str, ...]] = ()
-    """The inputs that a gradient must reach, as what gives them learns through the component."""
+    """The inputs that a gradient must reach, as what gives them learns through the component; if
+    the output depends on them at all."""
 
-    def sizes(self, image: tuple[int, int, int], *, maps: bool) -> Sizes:
-        """Sizes to build a component for: its neighbours give vectors, or maps."""
+    def sizes(self, image: tuple[int, int, int], stride: int | None = None) -> Sizes:
+        """Sizes to build a component for: its neighbours give vectors, or maps of a stride."""
         _, height, width = image
-        more = (height // 2, width // 2) if maps else ()
+        more = (height // stride, width // stride) if stride else ()
         return Sizes(image=image, **{name: (n, *more) for name, n in FEATURES.items()})
 
     def known(self, sizes: Sizes, component: Any, config: Any) -> Sizes:

@@ -21,7 +21,7 @@ SQUARE = (1, 28, 28)
 ODD = (3, 9, 14)
 """Three channels, and no square."""
 EVEN = (3, 12, 20)
-"""The same for maps, which have half the image's height and width."""
+"""The same for maps, which have a half or a quarter of the image's height and width."""
 
 CHECKS = (
     learning.registered,
@@ -48,8 +48,8 @@ def check(kind: Kind, component: type[Component], settings: dict[str, Any]) -> N
         Fault: At the first check that fails.
     """
     bench = Bench(kind, component, settings)
-    maps = _takes_maps(bench)
-    bench.fit(kind.sizes(EVEN if maps else ODD, maps=maps))
+    stride = _stride(bench)
+    bench.fit(kind.sizes(EVEN if stride else ODD, stride))
     behaviour.form(bench)
     for each in CHECKS:
         each(bench)
@@ -57,21 +57,24 @@ def check(kind: Kind, component: type[Component], settings: dict[str, Any]) -> N
         density.normalised(bench)
 
 
-def _takes_maps(bench: Bench) -> bool:
-    """Whether its neighbours must give maps, as vectors do not do.
+def _stride(bench: Bench) -> int | None:
+    """The stride of its neighbours' maps; None if they give vectors, as most components want.
 
     Raises:
-        Fault: If neither does: the one with vectors.
+        Fault: If no neighbours do: the one of the check that came furthest.
     """
-    faults = []
-    for maps in (False, True):
+    faults: dict[str, list[Fault]] = {"named": [], "called": [], "built": []}
+    for stride in (None, 2, 4):
+        how_far = "built"
         try:
-            bench.fit(bench.kind.sizes(SQUARE, maps=maps))
+            bench.fit(bench.kind.sizes(SQUARE, stride))
+            how_far = "called"
             behaviour.form(bench)
-            return maps
+            return stride
         except Fault as fault:
-            faults.append(fault)
-    raise faults[0]
+            # Wrong neighbours make a component raise what it will; a fault has no such cause.
+            faults[how_far if fault.__cause__ else "named"].append(fault)
+    raise next(found[0] for found in faults.values() if found)
 
 
 def check_parts(model: Draw) -> None:

@@ -20,19 +20,31 @@ __all__ = ["differing", "first_step", "gradients", "registered", "saving", "trai
 
 
 def gradients(bench: Bench) -> None:
-    """A finite gradient for every parameter that learns."""
+    """A finite gradient for every parameter that learns, and for what others learn through."""
     component = bench.built()
-    loss = _loss(bench, component, bench.given)
+    inputs = {name: t.clone() for name, t in bench.given.items()}
+    through = [name for name in bench.kind.learns if bench.depends(component, name)]
+    for name in through:
+        inputs[name].requires_grad_()
+    loss = _loss(bench, component, inputs)
     if loss is None:
         return
     learned = {k: p for k, p in component.named_parameters() if p.requires_grad}
-    gradients = _backward(bench, loss, learned)
-    for name, gradient in gradients.items():
+    found = _backward(bench, loss, {**{k: inputs[k] for k in through}, **learned})
+    for name, gradient in found.items():
         if gradient is None or not gradient.any():
+            how = f"∂(Σ output²)/∂{name} is {'missing' if gradient is None else 'zero'}"
+            if name in learned:
+                bench.fail(
+                    f"has a parameter that no gradient reaches: {name}",
+                    how,
+                    "use the parameter, without detach() or no_grad(), or do not make it",
+                )
             bench.fail(
-                f"has a parameter that no gradient reaches: {name}",
-                f"∂(Σ output²)/∂{name} is {'missing' if gradient is None else 'zero'}",
-                "use the parameter, without detach() or no_grad(), or do not make it",
+                f"lets no gradient through to {name}",
+                how,
+                "compute without detach(), no_grad(), .data, round() and argmax(): what gives it "
+                "learns from it",
             )
         if not gradient.isfinite().all():
             bench.fail(
@@ -45,12 +57,11 @@ def gradients(bench: Bench) -> None:
 def first_step(bench: Bench) -> None:
     """Gradients where the engine starts: new weights, h_dec or the canvas 0, and a blank image."""
     zero = bench.kind.zero
-    for blank in (False, True):
-        inputs = {
-            k: torch.zeros_like(t) if k == zero or (k == "x" and blank) else t.clone()
-            for k, t in bench.given.items()
-        }
-        through = {zero, *bench.kind.learns}
+    for zeros in dict.fromkeys([(zero,), (zero, *bench.kind.blank)]):
+        inputs = {name: t.clone() for name, t in bench.given.items()}
+        for name in zeros:
+            inputs[name].zero_()
+        through = {zero, *bench.kind.learns, *bench.kind.blank} - {"x"}
         for name in through:
             inputs[name].requires_grad_()
         component = bench.built(perturbed=False)
@@ -60,17 +71,11 @@ def first_step(bench: Bench) -> None:
         wanted = {**{k: inputs[k] for k in sorted(through)}, **dict(component.named_parameters())}
         wanted = {k: t for k, t in wanted.items() if t.requires_grad}
         for name, gradient in _backward(bench, loss, wanted).items():
-            if gradient is None and name in bench.kind.learns:
-                bench.fail(
-                    f"lets no gradient through to {name}",
-                    f"∂(Σ output²)/∂{name} is missing",
-                    "compute without detach(), no_grad() and .data: what gives it learns from it",
-                )
             if gradient is not None and not gradient.isfinite().all():
                 bench.fail(
                     "has gradients that are not finite at the engine's first step, where "
                     f"{zero} is 0: of {name}",
-                    f"new weights, {zero} = 0{', x = 0' if blank else ''}",
+                    f"new weights, and zeros for {' and '.join(zeros)}",
                     "add ε under roots and to denominators: √0, |0| and 0/0 have no derivative",
                 )
 
@@ -85,6 +90,12 @@ def _loss(bench: Bench, component: Component, inputs: Inputs) -> Tensor | None:
         if (extra := bench.kind.extra(component, inputs, bench.who)) is not None:
             loss = loss + extra.sum()
     if not loss.requires_grad:
+        if any(parameter.requires_grad for parameter in component.parameters()):
+            bench.fail(
+                "has parameters that no gradient reaches: the output has no gradient at all",
+                bench.example(),
+                "compute without detach(), no_grad() and .data",
+            )
         for name in bench.kind.learns:
             if inputs[name].requires_grad:
                 bench.fail(
@@ -92,12 +103,6 @@ def _loss(bench: Bench, component: Component, inputs: Inputs) -> Tensor | None:
                     f"the output has no gradient at all for {name}",
                     "compute without detach(), no_grad() and .data: what gives it learns from it",
                 )
-        if any(parameter.requires_grad for parameter in component.parameters()):
-            bench.fail(
-                "has parameters that no gradient reaches: the output has no gradient at all",
-                bench.example(),
-                "compute without detach(), no_grad() and .data",
-            )
         return None
     return loss
 
@@ -151,25 +156,30 @@ def registered(bench: Bench) -> None:
                     "name a matrix, and the number of matrices that lie one below the other in it",
                 )
         for name, value in vars(part).items():
-            if isinstance(value, Tensor) and value.requires_grad:
-                bench.fail(
-                    f"has weights that are not saved: in {f'{path}.{name}'.lstrip('.')}",
-                    "a tensor that is computed from parameters in __init__",
-                    "make it an nn.Parameter, and compute what follows from it in forward",
-                )
-            if name.startswith("_") or not isinstance(value, list | tuple | dict):
-                continue
-            inside = value.values() if isinstance(value, dict) else value
-            if any(isinstance(x, nn.Module | nn.Parameter) and id(x) not in known for x in inside):
-                bench.fail(
-                    f"has weights that are not saved: in {f'{path}.{name}'.lstrip('.')}",
-                    f"a {type(value).__name__} of modules or parameters",
-                    "use nn.ModuleList, nn.ModuleDict or nn.ParameterList",
-                )
+            for thing in _inside(value):
+                if id(thing) not in known:
+                    bench.fail(
+                        f"has weights that are not saved: in {f'{path}.{name}'.lstrip('.')}",
+                        f"a {type(thing).__name__} in a {type(value).__name__}"
+                        if thing is not value
+                        else "a tensor with a gradient that is no nn.Parameter",
+                        "make weights an nn.Parameter, lists of them nn.ModuleList, nn.ModuleDict "
+                        "or nn.ParameterList, and compute what follows from them in forward",
+                    )
+
+
+def _inside(value: Any) -> Iterator[nn.Module | Tensor]:
+    """The modules and the tensors that learn in an attribute, in lists and dictionaries of it."""
+    if isinstance(value, nn.Module) or (isinstance(value, Tensor) and value.requires_grad):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _inside(each)
 
 
 def training(bench: Bench) -> None:
     """Two steps in training mode; what is random follows torch's seed."""
+    learns = bench.kind.run(bench.built(), bench.given).requires_grad
     outs = []
     for other in (0, 1):
         component = bench.built().train()
@@ -177,15 +187,29 @@ def training(bench: Bench) -> None:
             bench.blame("fails in training mode", "change nothing in place, keep no graph"),
             seeded(0, other),
         ):
+            given = {name: t.clone() for name, t in bench.given.items()}
+            bench.kind.inspect(component, given, f"{bench.who} in training mode")
             for _ in range(2):
                 out = bench.kind.run(component, bench.given)
                 if out.requires_grad:
                     torch.autograd.backward(out.square().sum())
-        if list(out.shape[:1]) != [BATCH] or not out.isfinite().all():
+        if [BATCH, *bench.kind.shape(component, bench.sizes)] != list(out.shape):
             bench.fail(
-                "gives other shapes or values that are not finite in training mode",
-                f"shape {list(out.shape)}",
+                f"gives the shape {list(out.shape)} in training mode, and another one otherwise",
+                bench.example(),
                 "give in training mode what you give in evaluation mode",
+            )
+        if not out.isfinite().all():
+            bench.fail(
+                "gives values that are not finite in training mode",
+                bench.example(),
+                "give in training mode what you give in evaluation mode",
+            )
+        if learns and not out.requires_grad:
+            bench.fail(
+                "lets no gradient through in training mode",
+                "in evaluation mode its output has one",
+                "compute without detach() and no_grad() where self.training is true",
             )
         outs.append(out.detach())
     if not same(*outs):
