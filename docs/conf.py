@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import ziamath
 
 import drawzoo
 from drawzoo.cli import cli
@@ -38,6 +39,8 @@ myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+# A default is shown as it is written: the value of a function cannot be read again.
+autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
@@ -48,7 +51,10 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "furo"
 html_title = f"drawzoo {version}"
-html_static_path = ["static"]
+html_static_path = [
+    "static",
+    str(Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"),
+]
 html_css_files = ["drawzoo.css"]
 html_math_renderer = "mathml"
 html_show_sphinx = False

@@ -204,6 +204,15 @@ def test_the_presentation_s_page_has_the_tables_that_the_command_prints(run):
     assert block == "\n".join(lines) + "\n"
 
 
+def test_no_column_of_the_presentation_s_tables_is_empty(run):
+    _, lines, _ = run("reproduce", "tables", "--markdown")
+    for table in "\n".join(lines).split("**Table ")[1:]:
+        rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")]
+        body = [row for row in rows[1:] if set("".join(row)) - set("-: ")]
+        assert len(body) in (7, 4)
+        assert all("".join(column).strip() for column in zip(*body, strict=True))
+
+
 def test_the_readme_s_bounds_are_the_manifest_s():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     bounds = {

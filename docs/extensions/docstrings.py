@@ -74,6 +74,19 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     lines[:] = converted(lines)
 
 
+def sign(
+    app: Any,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """A default that is made anew each time is an ellipsis, as in a stub: Sphinx can read that."""
+    return signature and signature.replace("<factory>", "..."), returns
+
+
 def describe(app: Any, context: Any, lines: list[str]) -> None:
     """The help of a command: its examples, which are line blocks, and its options are code."""
     lines[:] = [
@@ -91,6 +104,7 @@ def describe_options(app: Any, context: Any, lines: list[str]) -> None:
 def setup(app: Any) -> dict[str, Any]:
     # Before napoleon, which is at 500.
     app.connect("autodoc-process-docstring", process, priority=400)
+    app.connect("autodoc-process-signature", sign)
     app.connect("sphinx-click-process-description", describe)
     app.connect("sphinx-click-process-options", describe_options)
     return {"parallel_read_safe": True}

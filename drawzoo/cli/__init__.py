@@ -89,14 +89,18 @@ def _run_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...]) 
 def cli() -> None:
     """The model zoo for DRAW, the Deep Recurrent Attentive Writer.
 
-    Begin with: drawzoo pull model3-mnist; drawzoo sample --steps 10
+    To begin with:
+
+    \b
+      drawzoo pull model3-mnist
+      drawzoo sample --steps 10
 
     The Tab key completes commands, options and names after this line in ~/.bashrc:
 
     \b
       eval "$(_DRAWZOO_COMPLETE=bash_source drawzoo)"
 
-    For your shell, zsh or fish: drawzoo doctor
+    `drawzoo doctor` gives the line for zsh and fish.
     """
 
 

@@ -153,11 +153,14 @@ def notes(figures: dict[str, list[Figure]]) -> str:
 
 
 def markdown(figures: dict[str, list[Figure]]) -> str:
-    """Both tables as Markdown, with what the columns mean."""
+    """Both tables as Markdown, with what the columns mean; no column is empty."""
     parts = []
     for table in TABLES:
+        rows = [cells(row, figures) for row in table.rows]
+        columns = [column for column in zip(COLUMNS, *rows, strict=True) if any(column[1:])]
+        names, *kept = zip(*columns, strict=True)
         parts.append(f"**Table {table.number}: {table.title}**")
-        parts.append(markdown_table(COLUMNS, [cells(row, figures) for row in table.rows]))
+        parts.append(markdown_table(names, kept))
     return "\n\n".join([*parts, notes(figures)]) + "\n"
 
 
