@@ -174,6 +174,7 @@ class Made(Dataset):
 
 PIXELS = torch.zeros(5, 1, 4, 4, dtype=torch.uint8)
 GREY = Images(PIXELS, None, binarize=True)
+LABELS = torch.arange(5)
 
 
 class Lost(Made):
@@ -219,9 +220,47 @@ class Dice(Images):
         return torch.rand(len(index), 1, 4, 4)
 
 
+class Flipped(Images):
+    def batch(self, index, generator=None):
+        x = super().batch(index, generator)
+        flip = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+        return torch.where(flip, x.flip(3), x)
+
+
+class LabelsInAnyOrder(Made):
+    def load(self, root, split, *, download):
+        return GREY._replace(labels=LABELS[torch.randperm(len(LABELS))])
+
+
+class AllTheFirst(Images):
+    def batch(self, index, generator=None):
+        return super().batch(torch.arange(len(index)), generator)
+
+
+class NotTheLast(Images):
+    def batch(self, index, generator=None):
+        return super().batch(index.clamp(max=len(self.pixels) - 2), generator)
+
+
+class Flat(Images):
+    def batch(self, index, generator=None):
+        return super().batch(index, generator).flatten(1)
+
+
+class Inverting(Images):
+    def batch(self, index, generator=None):
+        self.pixels[index] = 255 - self.pixels[index]
+        return super().batch(index, generator)
+
+
+class Twice(Made):
+    splits = ("train", "train")
+
+
 def test_sound_datasets_pass():
     check_dataset(SYNTHETIC)
-    check_dataset(Made(GREY, Images(PIXELS + 1, None, binarize=True)))
+    check_dataset(Made(GREY, Images(PIXELS + 100, None, binarize=True)))
+    check_dataset(Made(Flipped(PIXELS, LABELS, binarize=True), GREY._replace(pixels=PIXELS + 100)))
 
 
 @pytest.mark.parametrize(
@@ -242,6 +281,14 @@ def test_sound_datasets_pass():
         (Made(Images(PIXELS, torch.zeros(5), binarize=True)), "labels that are not int64"),
         (Made(Images(PIXELS, torch.full((len(PIXELS),), -1), binarize=True)), "labels below 0"),
         (Made(GREY, Images(PIXELS[:, :, :3], None, binarize=True)), "splits of different shapes"),
+        (LabelsInAnyOrder(GREY), "gives other labels each time"),
+        (Binary(Images(PIXELS + 9, None, binarize=False)), "not binary in its split 'train'"),
+        (Made(Images(PIXELS + 1, None, binarize=True)), "all but black in its split 'train'"),
+        (Made(AllTheFirst(PIXELS, None, binarize=True)), "other images in a batch"),
+        (Made(NotTheLast(PIXELS, None, binarize=True)), "other images in a batch"),
+        (Made(Flat(PIXELS, None, binarize=True)), "batches of the shape [5, 16], expected [5, 1,"),
+        (Made(Inverting(PIXELS.clone(), None, binarize=True)), "changes its pixels"),
+        (Twice(GREY), "does not name its splits"),
         (Made(Dice(PIXELS, None, binarize=True)), "random numbers that are not the generator's"),
     ],
 )

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import drawzoo
 from drawzoo.cards.text import model_card
-from drawzoo.data.images import load_dataset
+from drawzoo.data.images import Images, load_dataset
 from drawzoo.errors import ConfigError, DistributedError, TrainingError
 from drawzoo.evaluation.bound import bound_parts
 from drawzoo.evaluation.measure import evaluate
@@ -309,3 +309,15 @@ def rewrite(path, metadata=None, tensors=None):
     with safe_open(path, framework="pt") as file:
         before = file.metadata()
     save_file(load_file(path) | (tensors or {}), path, before | (metadata or {}))
+
+
+def test_parts_make_batches_as_the_whole_does():
+    """A plugin's data set may change images in `batch`."""
+
+    class Inverted(Images):
+        def batch(self, index, generator=None):
+            return 1 - super().batch(index, generator)
+
+    whole = Inverted(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), None, binarize=False)
+    for part in (*whole.hold_out(2), whole.subset(3)):
+        assert (part.batch(torch.arange(2)) == 1).all()

@@ -71,7 +71,7 @@ class Images(NamedTuple):
 
     def _at(self, index: Tensor) -> Images:
         labels = None if self.labels is None else self.labels[index]
-        return Images(self.pixels[index], labels, self.binarize)
+        return self._replace(pixels=self.pixels[index], labels=labels)
 
     def mean(self) -> Tensor:
         """The mean image, float32, [C, H, W]."""

@@ -29,11 +29,12 @@ from drawzoo.engine.components import Decoder, Encoder, Reader, Writer
 from drawzoo.engine.latent import Latent
 from drawzoo.engine.likelihood import Likelihood
 from drawzoo.schema.model import ModelConfig
+from drawzoo.testing.datasets import dataset_faults
 from drawzoo.testing.fault import Fault
 from drawzoo.testing.generation import DECODER, LIKELIHOOD, WRITER
 from drawzoo.testing.inference import ENCODER, LATENT, READER
 from drawzoo.testing.kit import check
-from drawzoo.testing.whole import dataset_faults, model_faults, plugin_faults
+from drawzoo.testing.whole import model_faults, plugin_faults
 
 __all__ = [
     "Fault",

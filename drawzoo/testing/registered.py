@@ -12,10 +12,11 @@ from drawzoo.registry.build import model_config
 from drawzoo.registry.loader import installed
 from drawzoo.registry.registry import Entry
 from drawzoo.schema.model import COMPONENTS
+from drawzoo.testing.datasets import dataset_faults
 from drawzoo.testing.fault import blame
 from drawzoo.testing.installed import named
 from drawzoo.testing.kit import KINDS, check
-from drawzoo.testing.whole import dataset_faults, model_faults, plugin_faults
+from drawzoo.testing.whole import model_faults, plugin_faults
 
 __all__ = ["checks"]
 
