@@ -111,7 +111,7 @@ def test_the_tutorials_plugin_is_what_is_made(tmp_path):
         assert made.replace("GruEncoder", "GRUEncoder") == file.read_text()
 
 
-@pytest.mark.parametrize("name", ["", "Wavelet", "../x", "a b", "3d", "drawzoo-x", "é"])
+@pytest.mark.parametrize("name", ["", "Wavelet", "../x", "a b", "3d", "drawzoo-x", "é", "a-", "a_"])
 def test_names_that_cannot_be(tmp_path, name):
     with pytest.raises(ConfigError, match="cannot name a plugin"):
         make(name, tmp_path)
@@ -135,6 +135,7 @@ def test_nothing_is_overwritten(tmp_path):
         ("encoder", "model1"),
         ("encoder", "conv"),
         ("encoder", "taken"),
+        ("reader", "other"),
         ("reader", "whole"),
         ("dataset", "synthetic"),
         ("dataset", "mnist"),
@@ -146,7 +147,8 @@ def test_nothing_is_overwritten(tmp_path):
     ],
 )
 def test_a_name_in_use_is_refused(tmp_path, monkeypatch, kind, name):
-    (tmp_path / "drawzoo_taken.py").write_text("")
+    for module in ("drawzoo_taken", "drawzoo_other_reader"):
+        (tmp_path / f"{module}.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match="in use"):
         make(name, tmp_path, "--kind", kind)

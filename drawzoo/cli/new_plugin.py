@@ -52,7 +52,9 @@ def command(name: str, kind: str, licence: str, to: Path) -> None:
     from drawzoo.errors import ConfigError, OutputError
     from drawzoo.schema.base import NAME
 
-    if not re.fullmatch(NAME, name) or name[0].isdigit() or name.startswith("drawzoo"):
+    # Python's names start with no digit, and those of distributions end with a letter or a digit.
+    ends = name[:1].isdigit() or name.endswith(("-", "_"))
+    if not re.fullmatch(NAME, name) or ends or name.startswith("drawzoo"):
         raise ConfigError(
             f"{name!r} cannot name a plugin: use lower-case letters, digits and -, as in wavelet; "
             "the package is then drawzoo-wavelet"
@@ -95,7 +97,9 @@ def _in_use(name: str, kind: str) -> str | None:
     used = {
         f"the {kind} {name}": name in given(kind),
         f"the model {model}": model in given("model"),
-        f"the module drawzoo_{word}": importlib.util.find_spec(f"drawzoo_{word}") is not None,
+    } | {
+        f"the module {module}": importlib.util.find_spec(module) is not None
+        for module in (f"drawzoo_{word}", f"drawzoo_{word}_{kind}")
     }
     return next((what for what, is_there in used.items() if is_there), None)
 
