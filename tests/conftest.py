@@ -30,7 +30,7 @@ os.environ.update(
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path):
     """Fixed randomness, empty caches, no settings from outside, no network but the loopback."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # `torch.manual_seed` looks for devices first
     monkeypatch.setattr("drawzoo.registry.loader.SLOW", float("inf"))  # on a busy machine
     monkeypatch.setenv("DRAWZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))

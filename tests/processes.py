@@ -11,9 +11,15 @@ from pathlib import Path
 # Windows knows no fork.
 METHODS = multiprocessing.get_all_start_methods()
 CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
-# Importing torch is most of the time that such a process takes.
+# Importing torch, and its compiler for the first optimiser, is most of the time that such a process
+# takes.
 CONTEXT.set_forkserver_preload(
-    ["drawzoo.training.loop", "drawzoo.store.shards", "drawzoo.evaluation.measure"]
+    [
+        "drawzoo.training.loop",
+        "drawzoo.store.shards",
+        "drawzoo.evaluation.measure",
+        "torch._dynamo",
+    ]
 )
 
 

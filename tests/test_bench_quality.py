@@ -91,7 +91,7 @@ def test_the_best_came_first_or_else_nearest():
     assert best([other]) is None
 
 
-@pytest.mark.parametrize("window", [2, 5])
+@pytest.mark.parametrize("window", [5, pytest.param(2, marks=pytest.mark.slow)])
 def test_plain_starts_where_drawzoo_does(window):
     """The mean bound of its first weights is the engine's, PyTorch's is far from it."""
     settings = {"reader.size": window, "writer.size": window}

@@ -32,6 +32,7 @@ class TestCard:
             assert left == {"draw-mnist", "manifest.json"}
         assert made[0] == made[1]
         assert sorted(made[0]) == sorted([*FILES, "manifest.json"])
+        verify(folder, read_manifest(pins)["draw-mnist"])
         for name in ("config.json", "model.safetensors"):
             assert made[0][name] == (trained / name).read_bytes()
 
@@ -51,13 +52,6 @@ class TestCard:
         # A figure is the one that `evaluate` gives for the folder.
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
-
-    def test_manifest_is_one_that_is_read(self, invoke, trained, data, tmp_path):
-        pins = tmp_path / "manifest.json"
-        assert (
-            invoke("card", trained, "--cards", tmp_path, "--manifest", pins, "--data", data)[0] == 0
-        )
-        verify(tmp_path / "draw-mnist", read_manifest(pins)["draw-mnist"])
 
     def test_again_from_the_folder(self, invoke, trained, data, tmp_path, monkeypatch):
         """Without the run and without measuring: the same bytes, and hand-written notes kept."""

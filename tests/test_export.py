@@ -118,7 +118,9 @@ WAYS = {
 
 
 @with_onnx
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(w, marks=[pytest.mark.slow] * (w != "attention")) for w in WAYS]
+)
 def test_onnx_draws_as_the_engine_does(way, tiny):
     model = WAYS[way](tiny).eval()
     check(model, *export(model, "onnx"))

@@ -85,7 +85,10 @@ def test_keys_are_there_once_and_have_a_kind(name):
     assert {row.kind for row in rows} <= WHOLE | REAL | OTHERS
 
 
-@pytest.mark.parametrize("name", CALLS)
+# The doctor starts processes that import torch; `test_doctor` reads its JSON without them.
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "doctor")) for n in CALLS]
+)
 def test_what_is_printed_is_on_the_page(invoke, trained, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("drawzoo_bench.command.SAMPLE_BATCHES", (2, 4))

@@ -114,6 +114,7 @@ def test_some_of_it_by_name(project):
     assert code == 0 and "1 passed, 4 deselected" in said
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_plugin_s(project):
     code, said = project("--drawzoo=drawzoo-tox")
     assert code == 4 and "did you mean drawzoo-toy" in said and "Traceback" not in said

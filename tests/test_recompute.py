@@ -143,6 +143,7 @@ def test_a_run_ends_with_the_same_weights(run, tmp_path):
     assert state(tmp_path / "kept") == state(tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_the_command_of_the_benchmark(run):
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     code, [out], err = run("bench", "memory", "draw-mnist", "--batch", 2, *settings)

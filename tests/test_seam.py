@@ -129,6 +129,15 @@ def test_gradients_reach_every_parameter(model):
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
+# Convolutional DRAW has components of every kind.
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(case, marks=[pytest.mark.slow] * (name != "convolutional DRAW"), id=name)
+        for name, case in CASES.items()
+    ],
+    indirect=True,
+)
 def test_one_graph(model):
     torch.compiler.reset()
     x, noise = some(model), model.noise(3, 3, seeded())

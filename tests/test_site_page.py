@@ -1,5 +1,6 @@
 """The page in a real browser: Chromium, driven by Playwright."""
 
+import itertools
 import json
 import re
 
@@ -25,9 +26,18 @@ from site_page import (
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to show the page")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("mode", ["sample", "own"])
+def first_of(*cases):
+    """The first of the cases by default; all others, which go the same ways, with `-m slow`."""
+    return [cases[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in cases[1:])]
+
+
+@pytest.mark.parametrize(
+    "mode, width, scheme",
+    [
+        ("sample", 1280, "light"),
+        *first_of(*itertools.product(("own", "sample"), (360, 1280), ("dark", "light")))[:-1],
+    ],
+)
 def test_a_drawing_is_there_and_fits(visit, width, scheme, mode):
     page = visit(f"#mode={mode}&other=draw-t1-mnist", width, scheme)
     if mode == "own":
@@ -42,8 +52,9 @@ def test_a_drawing_is_there_and_fits(visit, width, scheme, mode):
     assert (level > 128) is (scheme == "light")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(
+    "width, scheme", first_of(*itertools.product((360, 1280), ("light", "dark")))
+)
 def test_a_lesson(visit, width, scheme):
     """All that can be done, one after another, wherever it can be done."""
     page = visit("", width, scheme)

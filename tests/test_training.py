@@ -20,7 +20,9 @@ from drawzoo.schema.base import convert
 from drawzoo.schema.record import training_record
 from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.store.weights import WEIGHTS
+from drawzoo.training import loop
 from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
+from drawzoo.training.checks import check_components
 from drawzoo.training.log import LOG, read_log
 from drawzoo.training.loop import Trainer, schedule
 
@@ -47,7 +49,13 @@ def images(synthetic):
 
 
 @pytest.fixture
-def trainer(tiny, images, tmp_path):
+def unchecked(monkeypatch):
+    """Components are not checked, which is half of a short run; the kit's own tests do it."""
+    monkeypatch.setattr(loop, "check_components", lambda model: None)
+
+
+@pytest.fixture
+def trainer(tiny, images, tmp_path, unchecked):
     """Makes the trainer of a short run, which goes on from the folder's checkpoint."""
 
     def make(folder="run", images=images, parts=None, **training):
@@ -127,7 +135,7 @@ class TestSchedule:
 
 
 class TestRepeatable:
-    @pytest.mark.parametrize("settings", SETTINGS)
+    @pytest.mark.parametrize("settings", [SETTINGS[0], SETTINGS[-1]])
     def test_same_seed_same_weights(self, trainer, tmp_path, settings):
         assert trainer("a", **settings).run()
         torch.manual_seed(7)
@@ -140,15 +148,21 @@ class TestRepeatable:
             trainer(f"{seed}", seed=seed, max_steps=1).run()
         assert state(tmp_path / "0") != state(tmp_path / "1")
 
-    def test_global_randomness_neither_matters_nor_moves(self, trainer):
+    def test_global_randomness_neither_matters_nor_moves(self, trainer, monkeypatch):
+        monkeypatch.setattr(loop, "check_components", check_components)
         before = torch.get_rng_state()
         trainer(max_steps=2).run()
         assert torch.equal(torch.get_rng_state(), before)
 
 
 class TestResume:
-    @pytest.mark.parametrize("settings", SETTINGS)
-    @pytest.mark.parametrize("stops", [[1], [4], [3, 7, 13]])
+    @pytest.mark.parametrize(
+        "settings, stops",
+        [
+            *((settings, [3, 7, 13]) for settings in SETTINGS),
+            *((SETTINGS[-1], [stop]) for stop in (1, 4)),
+        ],
+    )
     def test_ends_as_if_nothing_had_happened(self, trainer, tmp_path, settings, stops):
         trainer("whole", **settings).run()
         for step in stops:

@@ -18,7 +18,8 @@ def seeded(seed: int, other: int | None = None) -> Iterator[None]:
     other = seed if other is None else other
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # As `torch.manual_seed` on a CPU; that one looks for every kind of device, each time.
+        torch.default_generator.manual_seed(seed)
         random.seed(other)
         np.random.seed(other)
         try:
