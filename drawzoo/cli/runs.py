@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import signal
 import statistics
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -31,6 +32,9 @@ from drawzoo.training.validation import load_images
 __all__ = ["Options", "Precision", "Run", "train"]
 
 Precision = Literal["float32", "bf16", "tf32"]
+PATIENCE = 1.0
+"""Seconds that a step may take after Ctrl-C before a line says what is waited for."""
+STOPPING = "finishing the step under way, to save the run; a second Ctrl-C ends it at once, unsaved"
 
 
 class Run(NamedTuple):
@@ -169,18 +173,33 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
 def _signals(processes: World) -> Iterator[list[int]]:
     """Collects interruptions, so that the step under way is finished."""
     stopping: list[int] = []
+    asked, over = threading.Event(), threading.Event()
+
+    def tell() -> None:
+        asked.wait()
+        # The first step of a compiled run takes minutes.
+        if not over.wait(PATIENCE):
+            click.echo(STOPPING, err=True)
 
     def stop(number: int, frame: FrameType | None) -> None:
         # A second signal does not wait for the step. Launchers of several processes send signals
         # on, so that there each may come twice.
         stopping.append(number)
+        # Once: a handler that interrupts `set` and calls it again would wait for itself.
+        if len(stopping) == 1 and not over.is_set():
+            asked.set()
         if processes.size == 1:
             signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    # The thread is there before a signal is: a handler must not wait for one to start.
+    if processes.leads:
+        threading.Thread(target=tell, daemon=True).start()
     try:
         yield stopping
     finally:
+        over.set()
+        asked.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 

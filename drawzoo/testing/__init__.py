@@ -4,6 +4,7 @@ Each raises a `Fault`, an `AssertionError` whose first line names what is wrong;
 the smallest example and say what to do.
 
 A component is checked for
+
 - its settings: typed, and the same after a way through JSON;
 - shapes and types, with one channel and three, height and width that differ, float32 and float64;
 - results that are finite for ordinary, zero and large inputs;
