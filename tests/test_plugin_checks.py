@@ -111,6 +111,16 @@ FAULTS = {
         "model toy-mnist",
         "did you mean attention",
     ),
+    "name": (
+        MODEL + SOUND + '        register("of two words", MODEL)\n',
+        "registration",
+        "model name 'of two words'",
+    ),
+    "twice": (
+        MODEL + SOUND + '        register("toy-mnist", MODEL)\n',
+        "registration",
+        "model 'toy-mnist' is registered twice",
+    ),
     "clash": (MODEL + SOUND.replace('"other"', '"lstm"'), "encoder lstm", "also given by drawzoo"),
 }
 
@@ -303,3 +313,12 @@ def test_models(tiny):
     check_model(tiny())
     with pytest.raises(Fault, match="cannot be built: UnknownNameError"):
         check_model("draw-nothing")
+
+
+def test_a_bad_registration_costs_its_own_row_alone(install, caplog):
+    install(MODEL + SOUND + '        register("toy mnist", MODEL)\n')
+    (plugin,) = (p for p in installed().plugins if p.name == "checked_entry")
+    assert plugin.error is None and plugin.gives == {"encoder": ["other"], "model": ["toy-mnist"]}
+    assert "left out: model name 'toy mnist'" in caplog.text
+    result = CliRunner().invoke(command, ["--json"])
+    assert any("'toy mnist'" in problem for problem in json.loads(result.stdout)["problems"])

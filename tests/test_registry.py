@@ -119,9 +119,11 @@ BROKEN = {
         pass
     """,
     "argument": GIVES_A_MODEL.replace("register)", "registry)"),
+}
+REFUSED = {
     "name": GIVES_A_MODEL.replace("toy-mnist", "Toy MNIST"),
     "target": GIVES_A_MODEL.replace(":TOY", ".TOY"),
-    "twice": GIVES_A_MODEL + '    register("toy-mnist", "m:A")\n',
+    "twice": GIVES_A_MODEL + '        register("toy-mnist", "m:A")\n',
 }
 
 
@@ -147,7 +149,22 @@ class TestIsolation:
         with pytest.raises(UnknownNameError):
             registry().find("encoder", "toy-encoder")
 
-    @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
+    @pytest.mark.parametrize("reason", REFUSED)
+    def test_a_registration_that_cannot_be_used_costs_its_own_row(self, install, reason, caplog):
+        models = list_models()
+        installed.cache_clear()
+        install("zoo-broken", REFUSED[reason] + '        register("other-mnist", "m:A")\n')
+        with caplog.at_level(logging.WARNING, "drawzoo"):
+            plugins = installed()
+        (record,) = caplog.records
+        assert len(record.getMessage().splitlines()) == 1
+        assert "zoo_broken_entry of zoo-broken: left out: model " in record.getMessage()
+        (broken,) = (p for p in plugins.plugins if p.distribution == "zoo-broken")
+        first = ["toy-mnist"] if reason == "twice" else []
+        assert (broken.gives, broken.error) == ({"model": [*first, "other-mnist"]}, None)
+        assert list_models() == sorted([*models, *first, "other-mnist"])
+
+    @pytest.mark.parametrize("code", (BROKEN | REFUSED).values(), ids=BROKEN | REFUSED)
     def test_strict_makes_it_an_error(self, install, code, monkeypatch):
         monkeypatch.setenv("DRAWZOO_STRICT_PLUGINS", "1")
         install("zoo-broken", code)

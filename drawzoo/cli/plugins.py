@@ -32,7 +32,10 @@ def command(check: str | None, as_json: bool) -> None:
 
     plugins = installed()
     clashes = plugins.registry.clashes()
-    problems = _bad_models()
+    problems = [
+        *(f"plugin {plugin} of {of}: left out: {why}" for plugin, of, why in plugins.refused),
+        *_bad_models(),
+    ]
     if as_json:
         rows = [plugin._asdict() for plugin in plugins.plugins]
         print_json({"plugins": rows, "clashes": clashes, "problems": problems}, indent=2)
@@ -55,7 +58,7 @@ def command(check: str | None, as_json: bool) -> None:
     )
     for clash in clashes:
         click.echo(f"clash: {clash}", err=True)
-    for problem in problems:
+    for problem in problems[len(plugins.refused) :]:  # Of the others, loading told.
         click.echo(short(f"problem: {problem}"), err=True)
 
 

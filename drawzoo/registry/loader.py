@@ -56,6 +56,8 @@ class Plugins:
         self.registry = Registry()
         self.plugins: list[Plugin] = []
         self.commands: dict[str, click.Command] = {}
+        self.refused: list[tuple[str, str, str]] = []
+        """Plugin, distribution and reason of each registration that is left out."""
         self._strict = strict
         self._owners = dict.fromkeys(COMMANDS, "drawzoo")
 
@@ -90,7 +92,7 @@ class Plugins:
         self.plugins.append(Plugin(point.name, distribution, version, gives, problem))
 
     def add(self, plugin: Any, distribution: str, name: str) -> dict[str, list[str]]:
-        """Calls the hooks of one plugin; all its registrations count, or none.
+        """Calls the hooks of one plugin. A registration that cannot be used is left out.
 
         Arguments:
             plugin: A module or object with hook implementations.
@@ -101,7 +103,7 @@ class Plugins:
             Kind → names registered.
 
         Raises:
-            Exception: Whatever the plugin raises.
+            Exception: Whatever the plugin raises; nothing is registered then.
         """
         # A manager for each plugin: pluggy stops a hook call at the first implementation that
         # raises, and would keep a plugin registered that failed half-way.
@@ -112,8 +114,9 @@ class Plugins:
         for function, why in unmarked(plugin).items():
             log.warning(f"plugin {name} of {distribution}: {function} {why}")
         entries = []
+        refused: list[str] = []
         for kind in KINDS:
-            registrar = Registrar(kind, distribution, name)
+            registrar = Registrar(kind, distribution, name, None if self._strict else refused)
             getattr(manager.hook, f"register_{kind}s")(register=registrar)
             entries += registrar.entries
         group = click.Group()
@@ -121,6 +124,9 @@ class Plugins:
         for command in group.commands:
             if owner := self._owners.get(command):
                 raise PluginError(f"command {command!r} is given by {owner} and {distribution}")
+        for why in refused:
+            log.warning(f"plugin {name} of {distribution}: left out: {why}")
+            self.refused.append((name, distribution, why))
         self.registry.add(entries)
         self.commands.update(group.commands)
         self._owners.update(dict.fromkeys(group.commands, distribution))

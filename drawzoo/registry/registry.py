@@ -87,10 +87,20 @@ class Entry(NamedTuple):
 
 
 class Registrar:
-    """Called by a plugin's hook to register things of one kind, all of them or none."""
+    """Called by a plugin's hook to register things of one kind.
 
-    def __init__(self, kind: str, distribution: str, plugin: str) -> None:
+    Arguments:
+        kind: What it registers.
+        distribution: The distribution that gives the plugin.
+        plugin: The plugin's name.
+        refused: Takes why a registration cannot be used, which is then left out; an error if None.
+    """
+
+    def __init__(
+        self, kind: str, distribution: str, plugin: str, refused: list[str] | None = None
+    ) -> None:
         self._kind, self._distribution, self._plugin = kind, distribution, plugin
+        self._refused = refused
         self.entries: list[Entry] = []
 
     def __call__(
@@ -117,7 +127,21 @@ class Registrar:
         Raises:
             ValueError: If the name, the target, the config or the package cannot be used.
         """
-        if not re.fullmatch(NAME, name):
+        try:
+            self._check(name, target, config, weights)
+        except ValueError as error:
+            if self._refused is None:
+                raise
+            self._refused.append(str(error))
+            return
+        self.entries.append(
+            Entry(
+                self._kind, name, target, summary, self._distribution, self._plugin, config, weights
+            )
+        )
+
+    def _check(self, name: Any, target: Any, config: Any, weights: Any) -> None:
+        if not (isinstance(name, str) and re.fullmatch(NAME, name)):
             raise ValueError(f"{self._kind} name {name!r}: use lower case, digits, - and _")
         for place in (target, config):
             if isinstance(place, str) and place.count(":") != 1:
@@ -128,11 +152,6 @@ class Registrar:
             raise ValueError(f"{self._kind} {name!r}: {weights!r} is no package's name")
         if name in (entry.name for entry in self.entries):
             raise ValueError(f"{self._kind} {name!r} is registered twice")
-        self.entries.append(
-            Entry(
-                self._kind, name, target, summary, self._distribution, self._plugin, config, weights
-            )
-        )
 
 
 class Registry:

@@ -38,7 +38,10 @@ logging.getLogger("drawzoo").disabled = True
 name, distribution = sys.argv[1:]
 (point,) = (p for p in entry_points(group="drawzoo", name=name) if p.dist.name == distribution)
 start = time.perf_counter()
-Plugins(strict=True).load(point)
+plugins = Plugins()
+plugins.load(point)
+if plugins.plugins[0].error:
+    sys.exit(plugins.plugins[0].error)
 result = {"seconds": time.perf_counter() - start, "torch": "torch" in sys.modules}
 sys.stderr.flush()
 print("\\0" + json.dumps(result))
@@ -72,6 +75,9 @@ def check_plugins(name: str | None = None) -> Iterator[Finding]:
             continue
         yield _imported(plugin)
         yield from _hooks(plugin)
+        for giver, distribution, why in installed().refused:
+            if (giver, distribution) == (plugin.name, plugin.distribution):
+                yield Finding(giver, "registration", why, 0.0)
         for kind in plugin.gives:
             if kind != "command":
                 for entry in installed().registry.entries(kind):
