@@ -44,7 +44,9 @@ def parsed(words):
 def test_arguments_are_taken(page, line, monkeypatch):
     # No file that a page names is here.
     monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: value)
-    context = parsed(shlex.split(line, comments=True)[1:])
+    words = shlex.split(line, comments=True)
+    assert "…" not in words, "a command is printed whole"
+    context = parsed(words[1:])
     if context.info_name == "train":
         settings = dict(map(parse_setting, context.params["settings"]))
         check_settings(context.params["model"], settings)
