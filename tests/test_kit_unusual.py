@@ -70,7 +70,10 @@ class Quarter(MapLatent):
         return (config.maps, sizes.canvas[1] // 4, sizes.canvas[2] // 4)
 
 
-@pytest.mark.parametrize("component", [Rows, OneHot, Binomial, Truncated, Quarter])
+LONG = [pytest.param(each, marks=pytest.mark.slow) for each in (Rows, Binomial, Truncated)]
+
+
+@pytest.mark.parametrize("component", [OneHot, Quarter, *LONG])
 def test_sound_components_pass(component):
     check(component)
 
