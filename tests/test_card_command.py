@@ -111,6 +111,11 @@ class TestCard:
         assert remake_card("draw-mnist", tmp_path, manifest=pins, bars=bars) == folder
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         assert len(heard) == len(kinds) and capsys.readouterr() == ("", "")
+        heard.clear()
+        make_card(trained, tmp_path, measure=True, protocols=["bound"], data=data, bars=bars)
+        assert heard == ["draw-mnist bound", "draw-mnist sample"]
+        with pytest.raises(UnknownNameError, match="bund"):
+            make_card(trained, tmp_path, protocols=["bund"], data=data)
 
     def test_refusals_from_python(self, trained, data, tmp_path):
         with pytest.raises(TrainingError, match="no run"):

@@ -123,3 +123,15 @@ def test_the_processor_is_named():
     assert name.endswith(torch.backends.cpu.get_cpu_capability())
     if routes.processor().vendor:
         assert ", family " in name and ", model " in name
+
+
+@pytest.mark.parametrize("precision, short", [("highest", False), ("high", True)])
+def test_convolutions_on_cuda_are_as_exact_as_products(precision, short):
+    before = torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision(precision)
+    try:
+        with ops.fastest(torch.device("cuda")):
+            assert torch.backends.cudnn.allow_tf32 == short
+        assert torch.backends.cudnn.allow_tf32 == before
+    finally:
+        torch.set_float32_matmul_precision("highest")

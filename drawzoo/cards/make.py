@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,7 @@ def make_card(
     manifest: Path | None = None,
     half: bool = False,
     measure: bool = False,
+    protocols: Sequence[str] = (),
     data: Path | None = None,
     bars: Bars = no_bars,
 ) -> Path:
@@ -69,6 +70,8 @@ def make_card(
         manifest: The file to pin the model's files and figures in; with `cards`, none unless given.
         half: Whether to store the weights in 16 bits.
         measure: Whether to measure figures of unchanged weights again.
+        protocols: What is measured, by name; unless given, every protocol that can be used with
+            the model.
         data: Where datasets lie; the user's choice unless given.
         bars: Gives the progress of each figure, from the names of model and protocol.
 
@@ -91,7 +94,7 @@ def make_card(
 
         write_model(aside, trained.config, trained.state_dict(), half=half)
 
-    return _make(run, record, write, cards, manifest, measure, data, bars)
+    return _make(run, record, write, cards, manifest, measure, _figures(protocols, data, bars))
 
 
 def remake_card(
@@ -100,6 +103,7 @@ def remake_card(
     *,
     manifest: Path | None = None,
     measure: bool = False,
+    protocols: Sequence[str] = (),
     data: Path | None = None,
     bars: Bars = no_bars,
 ) -> Path:
@@ -128,7 +132,7 @@ def remake_card(
             write_atomic(aside / file, (folder / file).read_bytes())
 
     record = read_record(folder)
-    return _make(folder, record, copy, cards, manifest, measure, data, bars)
+    return _make(folder, record, copy, cards, manifest, measure, _figures(protocols, data, bars))
 
 
 def shelf_here(entry: Entry | None, name: str) -> Shelf:
@@ -163,8 +167,7 @@ def _make(
     cards: Path,
     manifest: Path | None,
     measure: bool,
-    data: Path | None,
-    bars: Bars,
+    figures_of: Callable[[Draw], list[Figure]],
 ) -> Path:
     """Makes the folder aside and then all at once, so that it is never of two models.
 
@@ -187,7 +190,7 @@ def _make(
         _write_pictures(aside, trained, record)
         files = pins(aside)
         kept = not measure and entry and all(entry.files[file] == files[file] for file in USED)
-        figures = read_figures(entry.figures) if entry and kept else _measure(trained, data, bars)
+        figures = read_figures(entry.figures) if entry and kept else figures_of(trained)
         _write_card(aside, cards / name, trained, record, figures, files)
         _put(aside, cards / name)
     if manifest:
@@ -214,10 +217,17 @@ def _write_pictures(folder: Path, trained: Draw, record: TrainingRecord) -> None
         write_atomic(folder / file, content)
 
 
-def _measure(trained: Draw, data: Path | None, bars: Bars) -> list[Figure]:
-    from drawzoo.evaluation.measure import measure_for_card
+def _figures(names: Sequence[str], data: Path | None, bars: Bars) -> Callable[[Draw], list[Figure]]:
+    """What measures a model's figures; names that no protocol has are refused before any work."""
+    for name in names:
+        registry().find("protocol", name)
 
-    return measure_for_card(trained, data_root(data), bars=bars)
+    def measured(trained: Draw) -> list[Figure]:
+        from drawzoo.evaluation.measure import measure_for_card
+
+        return measure_for_card(trained, data_root(data), protocols=names, bars=bars)
+
+    return measured
 
 
 def _write_card(

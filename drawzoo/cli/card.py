@@ -27,6 +27,13 @@ from drawzoo.cli.options import data_option
 )
 @click.option("--half", is_flag=True, help="Store the weights of RUN in 16 bits, half the bytes.")
 @click.option("--measure", is_flag=True, help="Measure figures of unchanged weights again.")
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    type=Registered("protocol"),
+    help="Measure this alone, such as bound, and no more. Repeatable. [all that can be used]",
+)
 @data_option
 def command(
     model: str,
@@ -34,6 +41,7 @@ def command(
     manifest_path: Path | None,
     half: bool,
     measure: bool,
+    protocols: tuple[str, ...],
     data: Path | None,
 ) -> None:
     """Makes a folder to publish of a finished RUN: weights, configuration, pictures and a card.
@@ -55,6 +63,7 @@ def command(
             manifest=manifest_path,
             half=half,
             measure=measure,
+            protocols=protocols,
             data=data,
             bars=bars,
         )
@@ -62,6 +71,12 @@ def command(
         raise click.UsageError("--half is for a RUN; the weights of a MODEL stay as they are")
     else:
         folder = remake_card(
-            model, cards, manifest=manifest_path, measure=measure, data=data, bars=bars
+            model,
+            cards,
+            manifest=manifest_path,
+            measure=measure,
+            protocols=protocols,
+            data=data,
+            bars=bars,
         )
     click.echo(folder)

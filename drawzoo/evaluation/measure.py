@@ -159,6 +159,7 @@ def measure_all(
         folder: The model's folder, verified.
         recorded: The figures that were recorded for the model.
         root: Where datasets lie.
+        protocols: Their names; unless given, all that can be used with the model.
         bars: Gives the progress of each figure, from the names of model and protocol.
 
     Returns:
@@ -182,8 +183,10 @@ def applicable(model: Draw) -> list[str]:
     return [name for name, protocol in protocols().items() if protocol.applies(model)]
 
 
-def measure_for_card(model: Draw, root: Path, *, bars: Bars = no_bars) -> list[Any]:
-    """All figures of a model's card: every applicable protocol on the test split, seed 0.
+def measure_for_card(
+    model: Draw, root: Path, *, protocols: Sequence[str] = (), bars: Bars = no_bars
+) -> list[Any]:
+    """The figures of a model's card, on the test split with seed 0.
 
     If a dataset `<dataset>-sample` is registered, the bound on it is the last: a figure that
     anybody can check without a download.
@@ -191,12 +194,13 @@ def measure_for_card(model: Draw, root: Path, *, bars: Bars = no_bars) -> list[A
     Arguments:
         model: The model.
         root: Where datasets lie.
+        protocols: Their names; unless given, all that can be used with the model.
         bars: Gives the progress of each figure, from the names of model and protocol.
     """
     name, dataset = model.config.name, model.config.dataset
     image = model.config.image
     figures, total = [], len(load_dataset(dataset, "test", root, image=image).pixels)
-    for kind in applicable(model):
+    for kind in protocols or applicable(model):
 
         def found(images: int, kind: str = kind) -> Figure:
             return measure(  # type: ignore[no-any-return]

@@ -12,7 +12,10 @@ __all__ = [
 ]
 
 BINARY = ComponentConfig(name="bernoulli")
-LEVELS = ComponentConfig(name="logistic-mixture", config={"components": 1})
+
+
+def _levels(components: int) -> ComponentConfig:
+    return ComponentConfig(name="logistic-mixture", config={"components": components})
 
 
 def _convdraw(
@@ -28,6 +31,7 @@ def _convdraw(
     def part(**config: int) -> ComponentConfig:
         return ComponentConfig(name="convdraw", config=config)
 
+    latent = part(maps=maps, stride=2, layers=layers)
     return ModelConfig(
         variant="convdraw" if layers == 1 else f"convdraw{layers}",
         dataset=dataset,
@@ -35,7 +39,7 @@ def _convdraw(
         image=image,
         reader=part(maps=units),
         encoder=part(units=units, layers=layers),
-        latent=part(maps=maps, layers=layers),
+        latent=latent,
         decoder=part(units=units, layers=layers),
         writer=part(),
         likelihood=likelihood,
@@ -45,5 +49,5 @@ def _convdraw(
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 CONVDRAW_MNIST = _convdraw("mnist", GREY, BINARY, steps=8, units=32, maps=4)
 CONVDRAW_BINARIZED_MNIST = _convdraw("binarized-mnist", GREY, BINARY, steps=8, units=32, maps=4)
-CONVDRAW_SVHN_10K = _convdraw("svhn-10k", COLOUR, LEVELS, steps=8, units=32, maps=8)
-CONVDRAW2_SVHN_10K = _convdraw("svhn-10k", COLOUR, LEVELS, steps=4, units=32, maps=8, layers=2)
+CONVDRAW_SVHN_10K = _convdraw("svhn-10k", COLOUR, _levels(3), steps=8, units=64, maps=8)
+CONVDRAW2_SVHN_10K = _convdraw("svhn-10k", COLOUR, _levels(1), steps=4, units=32, maps=8, layers=2)
