@@ -64,7 +64,8 @@ def test_every_kind_gives_what_it_says_and_passes_its_test(tmp_path, imported, k
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_kind_is_installed_tested_used_and_removed(tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_installed_tested_used_and_removed(tmp_path, kind):
     """In an environment beside drawzoo, whose packages it sees and does not change."""
     environment = Environment(tmp_path / "site")
 
@@ -72,27 +73,27 @@ def test_every_kind_is_installed_tested_used_and_removed(tmp_path):
         return environment.run("python", "-m", *arguments)
 
     small = ("--set", "dataset=synthetic", "--set", "batch_size=32", "--max-steps", "3")
-    for kind in KINDS:
-        name = f"tried-{kind}"
-        make(name, tmp_path, "--kind", kind)
-        folder, run = tmp_path / f"drawzoo-{name}", tmp_path / f"run-{kind}"
-        call("pip", "install", "-q", "--no-index", "--no-build-isolation", "--no-deps", folder)
-        call("pytest", "-q", "-p", "no:cacheprovider", folder)
-        call("drawzoo", "plugins", "--check", f"drawzoo-{name}")
-        if kind == "dataset":
-            call("drawzoo", "train", f"draw-{name}", "--max-steps", 3, "--out", run)
-        elif kind == "optimizer":
-            call(
-                "drawzoo", "train", "draw-mnist", *small, "--set", f"optimizer={name}", "--out", run
-            )
-        elif kind in MODELS:
-            call("drawzoo", "train", f"{name}-mnist", *small, "--out", run)
-        elif kind == "command":
-            assert "likelihood" in call("drawzoo", name, "draw-mnist")
-        if run.exists():
-            call("drawzoo", "sample", f"local-dir:{run}", "--num", 4, "--out", run / "s.png")
-        call("pip", "uninstall", "-q", "-y", f"drawzoo-{name}")
-        assert name not in call("drawzoo", "plugins", "--json")
+    name = f"tried-{kind}"
+    make(name, tmp_path, "--kind", kind)
+    folder, run = tmp_path / f"drawzoo-{name}", tmp_path / "run"
+    call("pip", "install", "-q", "--no-index", "--no-build-isolation", "--no-deps", folder)
+    call("pytest", "-q", "-p", "no:cacheprovider", folder)
+    call("drawzoo", "plugins", "--check", f"drawzoo-{name}")
+    if kind == "dataset":
+        call("drawzoo", "train", f"draw-{name}", "--max-steps", 3, "--out", run)
+    elif kind == "optimizer":
+        call("drawzoo", "train", "draw-mnist", *small, "--set", f"optimizer={name}", "--out", run)
+    elif kind in MODELS:
+        call("drawzoo", "train", f"{name}-mnist", *small, "--out", run)
+    elif kind == "command":
+        assert "likelihood" in call("drawzoo", name, "draw-mnist")
+    if run.exists():
+        call("drawzoo", "sample", f"local-dir:{run}", "--num", 4, "--out", run / "s.png")
+    if kind == "protocol":
+        on = ("--dataset", "mnist-sample", "--protocol", name)
+        assert "brightness" in call("drawzoo", "evaluate", "draw-mnist", *on)
+    call("pip", "uninstall", "-q", "-y", f"drawzoo-{name}")
+    assert name not in call("drawzoo", "plugins", "--json")
 
 
 @pytest.mark.parametrize("licence", LICENCES)
