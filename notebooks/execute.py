@@ -21,7 +21,10 @@ def execute(path: Path, folder: Path, *, timeout: int = 120) -> nbformat.Noteboo
     """
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=timeout, resources=resources, record_timing=False)
+    # How many pieces a cell's text arrives in depends on how fast the machine is.
+    client = NotebookClient(
+        notebook, timeout=timeout, resources=resources, record_timing=False, coalesce_streams=True
+    )
     client.execute()
     return notebook
 

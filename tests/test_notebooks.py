@@ -31,6 +31,25 @@ def plain(cell):
     return re.sub(r"%pip .*", "pass", cell.source)
 
 
+def executed(path, folder):
+    """The notebook after a run in a process of its own."""
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from execute import execute\n"
+        "print(json.dumps(execute(Path(sys.argv[2]), Path(sys.argv[3]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, FOLDER, path, folder],
+        capture_output=True,
+        text=True,
+        timeout=220,
+        # Its kernel sees this environment's packages, and no network.
+        env={**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return nbformat.reads(done.stdout, 4)
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "path",
@@ -40,21 +59,7 @@ def plain(cell):
     ],
 )
 def test_runs_from_top_to_bottom(path, tmp_path):
-    code = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from execute import execute\n"
-        "print(json.dumps(execute(Path(sys.argv[2]), Path(sys.argv[3]))))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, FOLDER, path, tmp_path],
-        capture_output=True,
-        text=True,
-        timeout=220,
-        # Its kernel sees this environment's packages, and no network.
-        env={**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
-    )
-    assert done.returncode == 0, done.stderr[-2_000:]
-    now = nbformat.reads(done.stdout, 4)
+    now = executed(path, tmp_path)
     assert not [file for file in tmp_path.iterdir() if file.name != "cache"]
     for before, cell in zip(
         cells(path), (c for c in now.cells if c.cell_type == "code"), strict=True
@@ -62,6 +67,16 @@ def test_runs_from_top_to_bottom(path, tmp_path):
         kinds = [kinds_of(output) for output in before.outputs]
         assert [kinds_of(output) for output in cell.outputs] == kinds, before.source
         assert "stderr" not in [output.get("name") for output in cell.outputs]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_what_a_cell_prints_piece_by_piece_is_one_output(tmp_path):
+    cell = nbformat.v4.new_code_cell("for line in range(3):\n    print(line, flush=True)")
+    path = tmp_path / "prints.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    outputs = executed(path, tmp_path).cells[0].outputs
+    assert [output["text"] for output in outputs] == ["0\n1\n2\n"]
 
 
 def kinds_of(output):
