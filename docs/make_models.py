@@ -19,7 +19,8 @@ HEAD = """# The models
 
 `python docs/make_models.py` makes this page from the manifest and the registry. `bound` is the
 negative log-likelihood bound on the test split, `iwae` the importance-weighted bound on a part of
-it, both in nats an image with their standard error; lower is better. Only figures of one data set
+it, both in nats an image with their standard error, and for images of 256 levels in bits per
+dimension too; lower is better. Only figures of one data set
 compare, and of models that were trained for as many epochs. [The protocols](protocols.md) say what
 each figure means, and `drawzoo verify` measures them again.
 
@@ -48,6 +49,8 @@ def row(name: str, published: Published) -> list[str]:
     for protocol in ("bound", "iwae"):
         figure = find(figures, protocol, config.dataset)
         told = "" if figure is None else plus_minus(figure.nats_mean, figure.nats_stderr)
+        if figure is not None and figure.bits_per_dimension is not None:
+            told += f", {figure.bits_per_dimension:.3f} bits per dimension"
         cells.append(f"{told} (k={figure.k})" if protocol == "iwae" and figure else told)
     return [*cells, f"[card]({CARDS}/{name}/README.md)"]
 

@@ -27,9 +27,9 @@ from drawzoo.training.loop import Trainer
 from drawzoo.training.muon import matrices
 
 CASES = {
-    "grey": ("convdraw-mnist", (1, 7, 10)),
-    "colour": ("convdraw-svhn-10k", (3, 10, 7)),
-    "two layers": ("convdraw2-svhn-10k", (3, 10, 13)),
+    "grey": ("convdraw-mnist", (1, 7, 10), 4),
+    "colour": ("convdraw-svhn-10k", (3, 10, 7), 4),
+    "two layers": ("convdraw2-svhn-10k", (3, 5, 7), 2),
 }
 STEPS = 3
 
@@ -44,9 +44,10 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def small(name, image):
+def small(name, image, stride):
     sizes = {"reader.maps": 3, "encoder.units": 4, "decoder.units": 5, "decoder.look": 2}
     changes = {"image": image, "steps": STEPS, "latent.maps": 2, **sizes}
+    changes["latent.stride"] = stride
     return override(drawzoo.model_config(name), changes)
 
 
@@ -83,6 +84,7 @@ class Plain:
         self.w, self.likelihood = dict(model.named_parameters()), model.likelihood
         self.layers = len(model.encoder.layers)
         self.codes, self.height, self.width = model.latent.shape
+        self.stride = model.config.latent.config["stride"]
 
     def conv(self, x, name, stride=1):
         """One place after another; what is outside the image is 0."""
@@ -101,10 +103,12 @@ class Plain:
         canvas = h.new_zeros(len(h), weight.shape[1], 50, 50)
         for i, j in itertools.product(range(self.height), range(self.width)):
             patch = torch.einsum("bu,uchw->bchw", h[:, :, i, j], weight)
-            rows, columns = slice(4 * i, 4 * i + 8), slice(4 * j, 4 * j + 8)
+            top, left, side = self.stride * i, self.stride * j, 2 * self.stride
+            rows, columns = slice(top, top + side), slice(left, left + side)
             canvas[:, :, rows, columns] = canvas[:, :, rows, columns] + patch
         _, height, width = self.likelihood.canvas_shape
-        return canvas[:, :, 2 : 2 + height, 2 : 2 + width] + bias.view(-1, 1, 1)
+        edge = self.stride // 2
+        return canvas[:, :, edge : edge + height, edge : edge + width] + bias.view(-1, 1, 1)
 
     def lstm(self, name, state, *inputs):
         h, c = state
@@ -131,7 +135,7 @@ class Plain:
         layers, maps, kl = range(self.layers), self.codes // self.layers, 0
         for noise_t in noise:
             error = x - self.likelihood.mean(canvas)
-            below = self.conv(torch.cat([x, error], dim=1), "reader.shrink.conv", stride=4)
+            below = self.conv(torch.cat([x, error], dim=1), "reader.shrink.conv", self.stride)
             z = []
             for k in layers:
                 enc[k] = self.lstm(f"encoder.layers.{k}", enc[k], below, dec[k][0])
@@ -142,7 +146,7 @@ class Plain:
                 z.append(q.mean + q.stddev * noise_t[:, k * maps : (k + 1) * maps])
             above = []
             for k in reversed(layers):
-                seen = [self.conv(canvas, "decoder.look.conv", stride=4)] if k == 0 else []
+                seen = [self.conv(canvas, "decoder.look.conv", self.stride)] if k == 0 else []
                 dec[k] = self.lstm(f"decoder.layers.{k}", dec[k], z[k], *seen, *above)
                 above = [dec[k][0]]
             canvas = canvas + self.write(torch.cat([h for h, _ in dec], dim=1))

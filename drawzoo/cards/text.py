@@ -65,7 +65,7 @@ images = model.sample(64, generator=torch.Generator().manual_seed(0))  # probabi
 
 ## Training
 
-On {train_images:,} images of `{dataset}` (train), {epochs} epochs, seed {seed}, {hours}{kept}:
+On {train_images:,} images of `{dataset}` (train), {epochs} epochs, seed {seed}, {time}{kept}:
 
 ```sh
 {command}
@@ -144,7 +144,7 @@ def model_card(
         terms=_terms(model.dataset),
         epochs=f"{record.log[-1].epoch:g}",
         seed=record.training.seed,
-        hours=f"{record.seconds / 3600:.1f} hours of computation by its log",
+        time=f"{_duration(record.seconds)} of computation by its log",
         kept=_kept(record),
         command=training_command(RunConfig(model, record.training)),
         settings=_settings(record),
@@ -163,6 +163,16 @@ def addressed(card: str, repository: str) -> str:
         'drawzoo sample hf-hub:ann/x --num 1'
     """
     return re.sub(rf"{_ADDRESS}[a-z0-9_-]+", f"hf-hub:{repository}", card)
+
+
+def _duration(seconds: float) -> str:
+    """In words.
+
+    Example:
+        >>> _duration(96), _duration(5400)
+        ('1.6 minutes', '1.5 hours')
+    """
+    return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
 
 
 def keep_notes(card: str, old: str) -> str:

@@ -51,11 +51,13 @@ def register_models(register: Registrar) -> None:
         "classifier-cluttered-mnist",
         "drawzoo_classifier.models:CLUTTERED_CLASSIFIER",
         summary="no drawing: classifies digits in clutter by 8 glimpses (section 4.1)",
+        weights="drawzoo",
     )
     register(
         "plain-cluttered-mnist",
         "drawzoo_classifier.models:CLUTTERED_CLASSIFIER_PLAIN",
         summary="no drawing: two convolutions, of as many products as classifier-cluttered-mnist",
+        weights="drawzoo",
     )
 
 
