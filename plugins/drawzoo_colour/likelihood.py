@@ -87,7 +87,8 @@ class LogisticMixture(drawzoo.Likelihood):
     def mean(self, canvas: Tensor) -> Tensor:
         logits, mean, log_scale = self._parameters_of(canvas)
         weights = logits.softmax(dim=1).unsqueeze(2)
-        return (weights * expectation(mean, log_scale)).sum(dim=1)
+        # The weights add up to 1, but for rounding.
+        return (weights * expectation(mean, log_scale)).sum(dim=1).clamp(max=1.0)
 
     def nats(self, canvas: Tensor, x: Tensor) -> Tensor:
         logits, mean, log_scale = self._parameters_of(canvas)
