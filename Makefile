@@ -15,9 +15,10 @@ demo: $(VENV)/installed
 	@echo "The digits: $(abspath $(OUT)/digits.png)"
 	@echo "How they were drawn: $(abspath $(OUT)/drawing.gif)"
 
-# Three processes for each core, so that both cores are busy while one waits for a child or a lock,
-# and beside other programs; a process that is done takes tests of the others.
-WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(8, 3 * (os.cpu_count() or 1)))")
+# Two processes for each core, so that both cores are busy while one waits for a child or a lock, and
+# beside other programs; a process that is done takes tests of the others. More would take longer to
+# start than they save.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(8, 2 * (os.cpu_count() or 1)))")
 # Without bytecode every process of a test would compile the same modules again.
 test: $(VENV)/installed
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal

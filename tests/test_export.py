@@ -402,7 +402,7 @@ def test_an_onnxscript_that_does_not_fit_this_torch_is_told(monkeypatch, tiny):
 
 
 def test_a_model_without_weights_gets_one_line(invoke, tmp_path):
-    code, _, err = invoke("export", "draw-multi-mnist", "--to", "torch", "--out", tmp_path / "x")
+    code, _, err = invoke("export", UNTRAINED[0], "--to", "torch", "--out", tmp_path / "x")
     assert (code, err.count("\n")) == (6, 1)
 
 

@@ -15,7 +15,6 @@ pytest.importorskip("ipykernel")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-QUICK = "watch"
 """The one of the default suite; the others train."""
 
 MOST = 600_000
@@ -50,14 +49,9 @@ def executed(path, folder):
     return nbformat.reads(done.stdout, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=[] if path.stem == QUICK else pytest.mark.slow)
-        for path in PATHS
-    ],
-)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs_from_top_to_bottom(path, tmp_path):
     now = executed(path, tmp_path)
     assert not [file for file in tmp_path.iterdir() if file.name != "cache"]

@@ -183,7 +183,13 @@ class TestModel:
             assert disagreement(figure, measure_again(model, figure, Path(REAL))) is None
 
 
-@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * name.startswith("convdraw-b"))
+        for name in DIGITS
+    ],
+)
 class TestDigits:
     def test_figures_without_data_are_reproduced(self, name):
         """Those that need no download: a weight or a figure that changed makes this fail."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from drawzoo_analysis import interpolation
+from drawzoo_site.writing import KNOWN
 from PIL import Image
 from safetensors.torch import load_file, save, save_file
 
@@ -30,7 +31,11 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node to run th
 ENGINE = files("drawzoo_site") / "static" / "engine"
 DRIVER = Path(__file__).with_name("site_golden.mjs")
 ATOL = 1e-4
-SHIPPED = [name for name in manifest() if read_config(shipped(name)).image == (1, 28, 28)]
+SHIPPED = [
+    name
+    for name in manifest()
+    if read_config(shipped(name)).image == (1, 28, 28) and not name.startswith("convdraw")
+]
 LONGEST = max(map(shipped, SHIPPED), key=lambda folder: read_config(folder).steps)
 SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 5}
 
@@ -94,6 +99,18 @@ def agree(folder, model, seed=7):
     torch.testing.assert_close(kl, bound.kl[:, 0], rtol=ATOL, atol=ATOL)
     assert steps[-1]["bound"] == pytest.approx(bound.nats.item(), rel=ATOL)
     assert steps[-1]["reconstruction"] == pytest.approx(bound.reconstruction.item(), rel=ATOL)
+
+
+def test_the_components_are_those_that_the_page_is_said_to_have():
+    module = (Path(str(ENGINE)) / "components.js").as_uri()
+    script = (
+        f"import {{ COMPONENTS }} from {json.dumps(module)};"
+        "const names = Object.entries(COMPONENTS).map(([kind, of]) => [kind, Object.keys(of)]);"
+        "console.log(JSON.stringify(Object.fromEntries(names)));"
+    )
+    command = [NODE, "--input-type=module", "-e", script]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    assert {kind: set(names) for kind, names in found.items()} == KNOWN
 
 
 @pytest.mark.parametrize("name", SHIPPED)

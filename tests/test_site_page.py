@@ -151,6 +151,7 @@ def test_a_link_shows_its_drawing_on_the_pad(visit):
     assert picture(page, "#pad") == picture(visit("#mode=own"), "#pad")
 
 
+@pytest.mark.slow
 def test_it_plays_by_itself(visit):
     page = visit("", motion="no-preference")
     at_end(page)
@@ -165,6 +166,7 @@ def test_less_motion_is_none(visit):
     assert page.evaluate("seen") == ["4 of 4"]
 
 
+@pytest.mark.slow
 def test_nothing_moves_under_the_hand(visit):
     page = visit("#mode=own")
     before = page.locator("#pad").bounding_box()
@@ -186,6 +188,7 @@ def test_a_link_is_a_drawing(visit):
         assert picture(again, which) == picture(page, which)
 
 
+@pytest.mark.slow
 def test_between_two_drawings(visit):
     page = visit("#mode=own&seed=1")
     expect(page.locator("#keep")).to_be_disabled()
@@ -232,6 +235,7 @@ def test_seed_temperature_and_again(visit):
     expect(page.locator("#code")).not_to_contain_text("Counter(1)")
 
 
+@pytest.mark.slow
 def test_one_steps_code_anew(visit):
     page = visit("#seed=1&t=2")
     expect(page.locator("#anew")).to_have_text("Step 2’s code anew")
@@ -251,6 +255,7 @@ def test_one_steps_code_anew(visit):
     assert picture(plain) != three
 
 
+@pytest.mark.slow
 def test_sixteen_at_once_and_one_of_them(visit):
     page = visit("#seed=1&index=2")
     page.click("#many")
@@ -316,6 +321,7 @@ def test_the_address_changes_seldom(visit):
     assert page.evaluate("changes") < 10
 
 
+@pytest.mark.slow
 def test_a_button_pressed_twice_has_its_name_again(visit):
     page = visit("#seed=1")
     at_end(page)

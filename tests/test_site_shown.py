@@ -131,6 +131,7 @@ def test_a_grey_drawing_in_a_colour_model(visit, invoke, folder, tmp_path, monke
     assert "bits per dimension" in out
 
 
+@pytest.mark.slow
 def test_an_example_in_colours_is_in_its_link(visit):
     page = visit(f"#mode=own&model={MIXTURE}&seed=5")
     page.click("#example")
@@ -173,6 +174,7 @@ def saved_animation(page, path, steps):
     return torch.stack(frames)
 
 
+@pytest.mark.slow
 def test_an_animation(visit, tmp_path):
     page = visit("#model=draw-t1-mnist&other=draw-mnist&seed=2")
     at_end(page)
@@ -191,6 +193,7 @@ def test_an_animation(visit, tmp_path):
     torch.testing.assert_close(found[0][grey] / 255, image[grey], rtol=0, atol=0.01)
 
 
+@pytest.mark.slow
 def test_an_animation_in_colours(visit, folder, monkeypatch, tmp_path):
     page = visit(f"#mode=own&model={MIXTURE}&seed=2")
     page.click("#example")

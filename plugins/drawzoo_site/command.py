@@ -30,7 +30,8 @@ def site(models: tuple[str, ...], out: Path) -> None:
     """Writes a page on which MODELs draw in the browser, step by step.
 
     The folder is static: any web server shows it, from any address, and nothing is fetched from
-    elsewhere. Without a MODEL it has those that ship and take less than 2 MB.
+    elsewhere. Without a MODEL it has those that ship and take less than 2 MB,
+    but for convolutional DRAW and classifiers, which it cannot draw.
 
     \b
     drawzoo site --out page

@@ -33,14 +33,29 @@ SMALL = 2_000_000
 LARGEST = 64 << 20
 """Bytes of a model's file."""
 
+KNOWN = {
+    "reader": {"attention", "attention-error", "stn", "whole", "none"},
+    "encoder": {"lstm", "lstm-private", "gated", "transformer", "conv", "supervised"},
+    "latent": {"gaussian"},
+    "decoder": {"lstm", "gated"},
+    "writer": {"attention", "whole", "deconv"},
+    "likelihood": {"bernoulli", "intensities", "logistic", "logistic-mixture"},
+}
+"""Kind → names of the components that the page's engine has, as in `engine/components.js`."""
+
 
 def default_models() -> list[str]:
-    """The models that ship and are small."""
+    """The models that ship, are small, and of components that the page's engine has."""
     return [
         name
         for name, published in manifest().items()
-        if published.files[WEIGHTS].bytes <= SMALL and shipped(name) is not None
+        if published.files[WEIGHTS].bytes <= SMALL and (folder := shipped(name)) and _known(folder)
     ]
+
+
+def _known(folder: Path) -> bool:
+    config = _config(folder)
+    return all(getattr(config, kind).name in names for kind, names in KNOWN.items())
 
 
 def write_site(out: Path, names: Sequence[str]) -> int:
