@@ -238,8 +238,8 @@ class TestHubRefuses:
             ({"kind": "status", "value": 412, "path": "/commit/"}, "try again"),
             ({"kind": "status", "value": 429}, "too often"),
             ({"kind": "status", "value": 500}, "not available"),
-            ({"kind": "reset"}, "cannot be reached"),
-            ({"kind": "reset", "path": "/lfs/"}, "cannot be reached"),
+            ({"kind": "reset"}, "try again later"),
+            ({"kind": "reset", "path": "/lfs/"}, "try again later"),
         ],
     )
     def test_is_said_and_nothing_is_pinned(self, run, loopback, folder, fault, words):

@@ -189,5 +189,6 @@ def _explain(error: Exception, repository: str) -> DrawzooError:
         )
     # The library under the client has changed more than once; its errors are told by their names.
     if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
-        return HubError(f"{repository}: the Hub cannot be reached ({one_reason(error)})")
+        reason = one_reason(error)
+        return HubError(f"{repository}: the Hub cannot be reached ({reason}); try again later")
     return HubError(f"{repository}: the Hub's client failed ({one_reason(error)})")
