@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(
     from drawzoo.errors import DrawzooError
     from drawzoo.testing.registered import checks
 
-    name = name or _project(config.rootpath)
+    name = name or _project(config.invocation_params.dir, config.rootpath)
     try:
         found = checks(name)
     except DrawzooError as error:
@@ -49,16 +49,29 @@ def pytest_collection_modifyitems(
         items.append(item)
 
 
-def _project(root: Path) -> str:
-    """The name of the project in a folder."""
+def _project(here: Path, root: Path) -> str:
+    """The name of the project that pytest runs in.
+
+    Arguments:
+        here: The folder in which pytest was called.
+        root: pytest's root; it may lie above the project, where other settings of pytest are.
+    """
+    above = [here, *here.parents]
+    for folder in above[: above.index(root) + 1] if root in above else [root]:
+        name = _name(folder / "pyproject.toml")
+        if name is not None:
+            return name
+    raise pytest.UsageError(f"{root} has no pyproject.toml with a name; say --drawzoo=NAME")
+
+
+def _name(path: Path) -> str | None:
+    """The name of the project that a file describes, if it does."""
     try:
-        with (root / "pyproject.toml").open("rb") as file:
+        with path.open("rb") as file:
             name = tomllib.load(file)["project"]["name"]
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError):
-        name = None
-    if not isinstance(name, str):
-        raise pytest.UsageError(f"{root} has no pyproject.toml with a name; say --drawzoo=NAME")
-    return name
+        return None
+    return name if isinstance(name, str) else None
 
 
 class _Check(pytest.Item):

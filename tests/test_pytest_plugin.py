@@ -80,12 +80,12 @@ def project(tmp_path):
     (info / "entry_points.txt").write_text("[drawzoo]\ntoy = drawzoo_toy\n")
     (checkout / "pyproject.toml").write_text('[project]\nname = "drawzoo-toy"\n')
 
-    def run(*arguments):
+    def run(*arguments, below="."):
         env = {**os.environ, "PYTHONPATH": str(site), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [sys.executable, "-m", "pytest", "-p", "drawzoo.pytest_plugin", "-v"]
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider", *arguments],
-            cwd=checkout,
+            cwd=checkout / below,
             env=env,
             capture_output=True,
             text=True,
@@ -118,6 +118,18 @@ def test_some_of_it_by_name(project):
 def test_a_name_that_is_no_plugin_s(project):
     code, said = project("--drawzoo=drawzoo-tox")
     assert code == 4 and "did you mean drawzoo-toy" in said and "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("below", [".", "tests"])
+def test_a_plugin_s_folder_in_the_checkout_of_another_project(project, tmp_path, below):
+    """pytest's own root is the folder above, since the settings of pytest are there."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "other"\n[tool.pytest.ini_options]\n'
+    )
+    (tmp_path / "checkout" / "tests").mkdir()
+    code, said = project("--drawzoo", "--collect-only", below=below)
+    assert "<_Check encoder sound>" in said, said
 
 
 def test_whoever_does_not_ask_has_nothing_of_it(project, tmp_path):
