@@ -34,7 +34,12 @@ ROOT = Path(__file__).parent.parent
 REAL = os.environ.get("DRAWZOO_TEST_DATA")
 NAMES = sorted(manifest())
 DIGITS = [name for name in NAMES if model_config(name).dataset in ("mnist", "binarized-mnist")]
-SMALL = 250_000
+PARTLY = {
+    *("convdraw-mnist", "convdraw-binarized-mnist", "convdraw-svhn-10k", "convdraw2-svhn-10k"),
+    *("draw-svhn-10k", "model1-svhn-10k", "model2-svhn-10k", "model3-svhn-10k"),
+    *("draw-multi-mnist", "classifier-cluttered-mnist", "plain-cluttered-mnist"),
+}
+"""Models of which not every protocol was measured, as some would take hours."""
 
 
 def blocks(name, language):
@@ -48,7 +53,7 @@ def test_the_first_models_ship():
 
 
 def test_all_together_are_small():
-    assert sum(f.stat().st_size for f in (ROOT / "model_cards").rglob("*")) < 85e6
+    assert sum(f.stat().st_size for f in (ROOT / "model_cards").rglob("*")) < 80e6
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,9 +64,10 @@ class TestModel:
         assert list(manifest()[name].files) == list(FILES)
 
     def test_pictures_are_small(self, name):
-        assert sum((shipped(name) / file).stat().st_size for file in PICTURES) < (
-            SMALL * model_config(name).image[0]  # colours are no strokes on black
-        )
+        channels, height, width = model_config(name).image
+        # Colours are no strokes on black, and a larger canvas has more of them.
+        most = 200_000 if (channels, height, width) == (1, 28, 28) else 700_000
+        assert sum((shipped(name) / file).stat().st_size for file in PICTURES) < most
         assert (shipped(name) / TRAINING).stat().st_size < 20_000
         for file in PICTURES:
             with Image.open(shipped(name) / file) as picture:
@@ -138,10 +144,13 @@ class TestModel:
         for file in ("config.json", "model.safetensors"):
             assert pin(shipped(name) / file).sha256 in card.text
 
-    def test_what_was_measured_can_be(self, name):
+    def test_every_protocol_was_measured(self, name):
         figures, model = read_figures(manifest()[name].figures), read_model(shipped(name))
         measured = {figure.protocol for figure in figures}
-        assert measured <= set(applicable(model))
+        if name in PARTLY:
+            assert measured < set(applicable(model))
+        else:
+            assert measured == set(applicable(model))
         assert ("bound" in measured) == model.likelihood.is_bound
         assert ("accuracy" in measured) == model.encoder.classifies
         assert {figure.model for figure in figures} == {name}
