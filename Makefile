@@ -1,4 +1,4 @@
-# make demo: install, pull a trained model, draw with it.  make test: install, run all tests.
+# make demo: install, pull a trained model, draw with it.  make test: install, run the tests.
 # make docs: the site of the documentation, in build/docs.
 # make dist: the wheel of this platform and the source distribution, in dist.
 PYTHON ?= python3

@@ -17,6 +17,7 @@ for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]
     del os.environ[name]
 LOOPBACK = Hub()
 _home = tempfile.TemporaryDirectory(prefix="drawzoo-tests-")
+_caches = itertools.count()
 os.environ.update(
     HF_ENDPOINT=LOOPBACK.endpoint,
     HF_HOME=_home.name,
@@ -28,12 +29,14 @@ os.environ.update(
 
 
 @pytest.fixture(autouse=True)
-def isolated(monkeypatch, tmp_path):
+def isolated(monkeypatch):
     """Fixed randomness, empty caches, no settings from outside, no network but the loopback."""
     torch.default_generator.manual_seed(0)  # `torch.manual_seed` looks for devices first
     monkeypatch.setattr("drawzoo.registry.loader.SLOW", float("inf"))  # on a busy machine
-    monkeypatch.setenv("DRAWZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    # Not in the test's own folder, which takes longer to make than most tests.
+    cache = f"{_home.name}/{next(_caches)}"
+    monkeypatch.setenv("DRAWZOO_CACHE", f"{cache}/drawzoo")
+    monkeypatch.setenv("HF_HOME", f"{cache}/hf")
     for name in ("DATA", "DEBUG", "LOAD_PLUGINS", "DISABLE_PLUGINS", "STRICT_PLUGINS"):
         monkeypatch.delenv(f"DRAWZOO_{name}", raising=False)
 

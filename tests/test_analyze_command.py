@@ -173,6 +173,7 @@ class TestParameters:
             assert sum(part["parameters"] for part in found[name]) == total
         assert picture(out).width > 400
 
+    @pytest.mark.slow
     def test_versus_of_published_models(self, run, tmp_path):
         names, out = ("draw-t1-mnist", "model3-mnist"), tmp_path / "a.png"
         args = ("--versus", "steps", "--json", "--out", out)

@@ -33,11 +33,11 @@ from drawzoo.store import published as published_store
 
 
 def state(folder):
-    """All files below a folder, but for those of the caches."""
+    """All files below a folder."""
     return {
         path: (path.stat().st_mtime_ns, path.stat().st_size)
         for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).parts[0] not in ("cache", "hf")
+        if path.is_file()
     }
 
 

@@ -53,6 +53,7 @@ class TestCard:
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
 
+    @pytest.mark.slow
     def test_again_from_the_folder(self, invoke, trained, data, tmp_path, monkeypatch):
         """Without the run and without measuring: the same bytes, and hand-written notes kept."""
         pins = tmp_path / "manifest.json"
@@ -93,6 +94,7 @@ class TestCard:
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
 
+    @pytest.mark.slow
     def test_from_python(self, trained, data, tmp_path, capsys):
         """Made, and made again, without a word on the terminal; `bars` hears of each figure."""
         pins, heard = tmp_path / "manifest.json", []

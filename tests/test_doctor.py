@@ -316,6 +316,7 @@ class TestHub:
         assert "HF_ENDPOINT" in only(checks, "hub")["hint"]
 
 
+@pytest.mark.slow
 def test_needs_no_torch():
     code = (
         "import sys\nfrom drawzoo.cli import main\n"

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from selection import quick
 from torch import nn
 
 import drawzoo
@@ -17,7 +18,6 @@ from drawzoo.store.validate import read_config
 from drawzoo.store.weights import read_model
 
 NAMES = sorted(manifest())
-QUICK = "draw-erroronly-mnist", "draw-gru-mnist", "draw-noattention-mnist"
 
 
 def architectures():
@@ -62,13 +62,7 @@ def assert_same(actual, expected, **tolerance):
 
 
 class TestShipped:
-    @pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
-            for name in architectures()
-        ],
-    )
+    @pytest.mark.parametrize("name", quick(architectures(), "draw-erroronly-mnist"))
     def test_compiled(self, name):
         """Bound and gradients; two steps are enough to see."""
         torch.compiler.reset()  # after eight graphs torch would go on eagerly

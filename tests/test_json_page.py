@@ -5,6 +5,7 @@ import json
 import click
 import pytest
 from json_page import OTHERS, REAL, SECTIONS, WHOLE, check
+from selection import quick
 
 from drawzoo.cli import cli
 from drawzoo.evaluation.protocol import protocols
@@ -86,9 +87,7 @@ def test_keys_are_there_once_and_have_a_kind(name):
 
 
 # The doctor starts processes that import torch; `test_doctor` reads its JSON without them.
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "doctor")) for n in CALLS]
-)
+@pytest.mark.parametrize("name", quick(CALLS, *CALLS.keys() - {"doctor", "analyze parameters"}))
 def test_what_is_printed_is_on_the_page(invoke, trained, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("drawzoo_bench.command.SAMPLE_BATCHES", (2, 4))

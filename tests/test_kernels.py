@@ -17,6 +17,7 @@ from kernel_cases import (
     random,
     windows,
 )
+from selection import quick
 from torch.autograd import forward_ad
 from torch.library import opcheck
 
@@ -85,8 +86,11 @@ def test_second_derivatives_are_refused():
             torch.autograd.grad((slope + leaf).sum(), leaf)
 
 
+SOME = "draw-gru-mnist", "draw-mnist", "draw-noattention-mnist"
+
+
 @needed
-@pytest.mark.parametrize("name", sorted(manifest()))
+@pytest.mark.parametrize("name", quick(sorted(manifest()), *SOME))
 def test_every_shipped_model(name):
     """Bound, gradients and drawings; three steps are enough to see."""
     model = read_model(shipped(name))

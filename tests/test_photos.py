@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from selection import quick
 
 from drawzoo import load
 from drawzoo.data.images import load_dataset
@@ -66,7 +67,7 @@ def digits(tmp_path):
     return [pen(digit.numpy()) for digit in pixels]
 
 
-@pytest.mark.parametrize("light", PHOTOS)
+@pytest.mark.parametrize("light", quick(PHOTOS, "shadow", "lines", "pencil"))
 def test_what_is_seen_is_the_ink(photograph, digits, light):
     for ink in digits:
         seen, expected = photograph(PHOTOS[light](ink)), photograph(1 - 0.8 * ink)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from drawzoo_bench.memory import memory, peak_mb
 from runs import state
+from selection import quick
 
 import drawzoo
 from drawzoo.engine.compilation import compile_training
@@ -83,7 +84,7 @@ def test_evaluation_is_as_before():
         model(x, noise[:0])
 
 
-@pytest.mark.parametrize("name", ["draw-svhn-10k", "convdraw-svhn-10k"])
+@pytest.mark.parametrize("name", quick(["draw-svhn-10k", "convdraw-svhn-10k"], "draw-svhn-10k"))
 def test_what_is_saved_for_the_gradient(name):
     """Of 64 steps, tensors of about an eighth wait for the gradient."""
     model, inputs = small(name, steps=64)

@@ -14,6 +14,7 @@ from drawzoo_analysis import interpolation
 from drawzoo_site.writing import KNOWN
 from PIL import Image
 from safetensors.torch import load_file, save, save_file
+from selection import quick
 
 import drawzoo
 from drawzoo import Counter
@@ -36,6 +37,8 @@ SHIPPED = [
     for name in manifest()
     if read_config(shipped(name)).image == (1, 28, 28) and not name.startswith("convdraw")
 ]
+QUICK = ["draw-mnist", "draw-gru-mnist", "draw-noattention-mnist", "draw-noprivy-mnist"]
+QUICK += ["draw-stn-mnist", "draw-transformer-mnist", "model2-mnist", "model3-mnist"]
 LONGEST = max(map(shipped, SHIPPED), key=lambda folder: read_config(folder).steps)
 SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 5}
 
@@ -113,7 +116,7 @@ def test_the_components_are_those_that_the_page_is_said_to_have():
     assert {kind: set(names) for kind, names in found.items()} == KNOWN
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", quick(SHIPPED, *QUICK))
 def test_shipped_models_draw_as_in_python(name):
     agree(shipped(name), drawzoo.load(name))
 

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from selection import quick
 
 pytest.importorskip("playwright.sync_api", reason="there is no Playwright to drive a browser with")
 from playwright.sync_api import expect
@@ -26,18 +27,10 @@ from site_page import (
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to show the page")
 
 
-def first_of(*cases):
-    """The first of the cases by default; all others, which go the same ways, with `-m slow`."""
-    return [cases[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in cases[1:])]
+VIEWS = list(itertools.product(("own", "sample"), (360, 1280), ("dark", "light")))
 
 
-@pytest.mark.parametrize(
-    "mode, width, scheme",
-    [
-        ("sample", 1280, "light"),
-        *first_of(*itertools.product(("own", "sample"), (360, 1280), ("dark", "light")))[:-1],
-    ],
-)
+@pytest.mark.parametrize("mode, width, scheme", quick(VIEWS, VIEWS[0], VIEWS[-1]))
 def test_a_drawing_is_there_and_fits(visit, width, scheme, mode):
     page = visit(f"#mode={mode}&other=draw-t1-mnist", width, scheme)
     if mode == "own":
@@ -52,9 +45,9 @@ def test_a_drawing_is_there_and_fits(visit, width, scheme, mode):
     assert (level > 128) is (scheme == "light")
 
 
-@pytest.mark.parametrize(
-    "width, scheme", first_of(*itertools.product((360, 1280), ("light", "dark")))
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_lesson(visit, width, scheme):
     """All that can be done, one after another, wherever it can be done."""
     page = visit("", width, scheme)
@@ -140,6 +133,7 @@ def test_a_finger_draws_and_sees_the_canvas(visit):
     assert box["y"] + box["height"] / 2 < 800
 
 
+@pytest.mark.slow
 def test_a_link_shows_its_drawing_on_the_pad(visit):
     page = visit("#mode=own&x=" + 28 * "0ff0000")
     at_end(page)
@@ -160,6 +154,7 @@ def test_it_plays_by_itself(visit):
     ]
 
 
+@pytest.mark.slow
 def test_less_motion_is_none(visit):
     page = visit("", motion="reduce")
     at_end(page)
@@ -216,6 +211,7 @@ def test_between_two_drawings(visit):
     assert picture(page) == other
 
 
+@pytest.mark.slow
 def test_seed_temperature_and_again(visit):
     page = visit("#seed=1")
     at_end(page)
@@ -288,6 +284,7 @@ def test_keyboard_and_scrubber(visit):
     at_end(page)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_step(visit):
     page = visit("#mode=own")
     page.click("#example")
@@ -301,6 +298,7 @@ def test_the_numbers_of_a_step(visit):
     expect(page.locator(".bars div")).to_have_count(4)
 
 
+@pytest.mark.slow
 def test_the_address_changes_seldom(visit):
     # Browsers refuse more than a few hundred changes in ten seconds.
     page = visit("#seed=1")
@@ -333,23 +331,29 @@ def test_a_button_pressed_twice_has_its_name_again(visit):
     expect(page.locator("#link")).to_have_text("Copy link")
 
 
-@pytest.mark.parametrize(
-    "name, words",
-    [("damaged", "not finite"), ("strange", "<img src=x onerror=alert(1)>"), ("absent", "404")],
-)
-def test_hostile_models_end_in_one_line(visit, name, words):
+PROBLEMS = {"strange": "<img src=x onerror=alert(1)>", "damaged": "not finite", "absent": "404"}
+
+
+@pytest.mark.parametrize("name", quick(PROBLEMS, "strange"))
+def test_hostile_models_end_in_one_line(visit, name):
     page = visit(f"#other={name}")
     problem = page.locator(".problem:visible")
-    expect(problem).to_contain_text(words)
+    expect(problem).to_contain_text(PROBLEMS[name])
     assert len(problem.text_content()) <= 300
     assert page.locator("main img, main b").count() == 0
     at_end(page)  # The other one draws.
 
 
-@pytest.mark.parametrize(
-    "state",
-    ["#seed=-1", "#seed=1e99&t=99999", "#model=../x&index=99", "#x=zz&mode=own", "#x=f&mode=own"],
-)
+ADDRESSES = [
+    "#model=../x&index=99",
+    "#seed=-1",
+    "#seed=1e99&t=99999",
+    "#x=zz&mode=own",
+    "#x=f&mode=own",
+]
+
+
+@pytest.mark.parametrize("state", quick(ADDRESSES, ADDRESSES[0]))
 def test_addresses_that_mean_nothing(visit, state):
     page = visit(state)
     expect(page.locator("#step")).to_have_text(re.compile(r"^\d of 4$"))

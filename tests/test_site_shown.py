@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 from PIL import Image
+from selection import quick
 
 import drawzoo
 from drawzoo import Counter
@@ -73,6 +74,7 @@ def test_a_digit_drawn_by_hand_has_the_bound_of_reconstruct(visit, invoke, tmp_p
     assert float(page.locator(".bound").text_content()) == pytest.approx(nats, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page_gives_its_picture(visit):
     page = visit("#model=draw-t1-mnist&seed=3&index=1&temperature=0.5")
     at_end(page, 1)
@@ -93,7 +95,7 @@ def test_the_python_of_the_page_gives_its_picture(visit):
     assert not torch.equal(shown[0], shown[1]) and not torch.equal(shown[1], shown[2])
 
 
-@pytest.mark.parametrize("name", [MIXTURE, INTENSITIES])
+@pytest.mark.parametrize("name", quick([MIXTURE, INTENSITIES], MIXTURE))
 def test_colours_are_as_in_python(visit, folder, monkeypatch, name):
     page = visit(f"#model={name}&seed=3&index=1")
     at_end(page)
@@ -107,6 +109,7 @@ def test_colours_are_as_in_python(visit, folder, monkeypatch, name):
     assert image.std(dim=0).max() > 5
 
 
+@pytest.mark.slow
 def test_a_grey_drawing_in_a_colour_model(visit, invoke, folder, tmp_path, monkeypatch):
     page = visit(f"#mode=own&model={MIXTURE}&seed=5")
     draw_five(page)
@@ -142,6 +145,7 @@ def test_an_example_in_colours_is_in_its_link(visit):
         assert picture(again, which) == picture(page, which)
 
 
+@pytest.mark.slow
 def test_intensities_have_no_bound(visit):
     page = visit(f"#mode=own&model={INTENSITIES}")
     page.click("#example")
@@ -151,6 +155,7 @@ def test_intensities_have_no_bound(visit):
     expect(page.locator("#code")).to_contain_text("no bound")
 
 
+@pytest.mark.slow
 def test_a_drawing_of_another_shape(visit):
     page = visit(f"#mode=own&other={MIXTURE}")
     draw_five(page)
