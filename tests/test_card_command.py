@@ -82,6 +82,7 @@ class TestCard:
         code, _, said = invoke("card", "draw-mnist", *options, "--measure")
         assert code != 0 and "AssertionError: measured" in said
 
+    @pytest.mark.slow
     def test_half(self, invoke, trained, data, tmp_path):
         """Its figures are those of the file, in 16 bits, as it lies there."""
         pins = tmp_path / "manifest.json"

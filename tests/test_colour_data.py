@@ -178,6 +178,7 @@ class TestSVHN10K:
         assert np.array_equal(both, pixels.transpose(3, 2, 0, 1)[:10_000])
         assert torch.cat([train.labels, test.labels]).tolist() == list(labels[:10_000] % 10)
 
+    @pytest.mark.slow
     def test_other_rows_are_refused(self, tmp_path, content):
         for pixels, labels in ((content[0], content[1][::-1]), (content[0][::-1], content[1])):
             path = tmp_path / "svhn" / "test_32x32.mat"

@@ -89,6 +89,7 @@ def test_the_drawings_of_a_seed_are_the_sampled_ones(make, compare):
     assert len(frames) == 6 and frames[0].width > 2 * 480
 
 
+@pytest.mark.slow
 def test_noise_by_counting_is_the_page_s(make, compare):
     names = [make("a"), make("bb")]
     _, picture, _, _ = compare(*names, "--seed", 7, "--rng", "counter")
@@ -97,6 +98,7 @@ def test_noise_by_counting_is_the_page_s(make, compare):
         assert shows(picture, drawing.images[-1, 0])
 
 
+@pytest.mark.slow
 def test_several_drawings_are_shown_finished(make, compare):
     names = [make("a"), make("bb")]
     _, picture, frames, _ = compare(*names, "--num", 3)

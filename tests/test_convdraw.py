@@ -8,6 +8,7 @@ from drawzoo_convdraw.blocks import ConvLSTM, Enlarge, Shrink
 from drawzoo_convdraw.images import MapReader, MapWriter
 from drawzoo_convdraw.latent import MapLatent
 from drawzoo_convdraw.recurrence import ConvLSTMDecoder, ConvLSTMEncoder
+from selection import quick
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import pad
 
@@ -169,19 +170,21 @@ def test_bound_and_gradients_are_those_of_a_plain_one(model):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8, msg=name)
 
 
-@pytest.mark.parametrize(
-    ("check", "component", "settings"),
-    [
-        (check_reader, MapReader, {"maps": 3}),
-        (check_encoder, ConvLSTMEncoder, {"units": 4}),
-        (check_encoder, ConvLSTMEncoder, {"units": 4, "layers": 2}),
-        (check_latent, MapLatent, {"maps": 3, "stride": 2}),
-        (check_latent, MapLatent, {"maps": 3, "stride": 2, "layers": 2}),
-        (check_decoder, ConvLSTMDecoder, {"units": 4, "look": 2}),
-        (check_decoder, ConvLSTMDecoder, {"units": 4, "look": 2, "layers": 2}),
-        (check_writer, MapWriter, {}),
-    ],
-)
+PARTS = [
+    (check_reader, MapReader, {"maps": 3}),
+    (check_encoder, ConvLSTMEncoder, {"units": 4, "layers": 2}),
+    (check_latent, MapLatent, {"maps": 3, "stride": 2, "layers": 2}),
+    (check_decoder, ConvLSTMDecoder, {"units": 4, "look": 2, "layers": 2}),
+    (check_writer, MapWriter, {}),
+]
+SMALLER = [
+    (check_encoder, ConvLSTMEncoder, {"units": 4}),
+    (check_latent, MapLatent, {"maps": 3, "stride": 2}),
+    (check_decoder, ConvLSTMDecoder, {"units": 4, "look": 2}),
+]
+
+
+@pytest.mark.parametrize(("check", "component", "settings"), quick([*PARTS, *SMALLER], *PARTS))
 def test_conformance(check, component, settings):
     check(component, **settings)
 

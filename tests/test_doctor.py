@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from selection import quick
 
 import drawzoo
 from drawzoo.doctor import installation, machine, places
@@ -88,26 +89,23 @@ class TestWell:
         assert only(checks, "processor")["facts"]["vectors"] == "AVX2"
 
 
+BROKEN = {
+    "libcudart.so.13": "raise ImportError('libcudart.so.13:\\nno such file')",
+    "SIGILL": "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+    "no more": "raise SystemExit('no more')",
+    "AttributeError": "__version__ = 'x'",
+}
+
+
 class TestTorch:
     def fake(self, folder, text):
         (folder / "torch").mkdir()
         (folder / "torch" / "__init__.py").write_text(text)
         return os.pathsep.join([str(folder), *filter(None, sys.path)])
 
-    @pytest.mark.parametrize(
-        "text, word",
-        [
-            (
-                "raise ImportError('libcudart.so.13:\\nno such file')",
-                "libcudart.so.13",
-            ),
-            ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
-            ("raise SystemExit('no more')", "no more"),
-            ("__version__ = 'x'", "AttributeError"),
-        ],
-    )
-    def test_broken(self, tmp_path, text, word):
-        done = script("--json", PYTHONPATH=self.fake(tmp_path, text))
+    @pytest.mark.parametrize("word", quick(BROKEN, "SIGILL"))
+    def test_broken(self, tmp_path, word):
+        done = script("--json", PYTHONPATH=self.fake(tmp_path, BROKEN[word]))
         assert done.returncode == 1
         assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
         checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}

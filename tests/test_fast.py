@@ -197,7 +197,7 @@ def test_first_step_of_an_lstm_without_gradients(sizes, driven):
         torch.testing.assert_close(now, before.detach(), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", quick([False, True], False))
 def test_an_lstm_that_multiplies_in_bfloat16(compiled):
     """In training alone, and near the same in float32; gradients stay in the weights' type."""
     lstm = drawzoo.LSTM(3, 8)

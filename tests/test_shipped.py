@@ -12,6 +12,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from PIL import Image
+from selection import quick
 
 import drawzoo
 from drawzoo.cards.illustrations import SCALE
@@ -33,6 +34,7 @@ from drawzoo.store.weights import read_config, read_model
 ROOT = Path(__file__).parent.parent
 REAL = os.environ.get("DRAWZOO_TEST_DATA")
 NAMES = sorted(manifest())
+QUICK = "draw-binarized-mnist", "draw-gru-mnist", "draw-mnist", "draw-stn-mnist", "model2-mnist"
 DIGITS = [name for name in NAMES if model_config(name).dataset in ("mnist", "binarized-mnist")]
 PARTLY = {
     *("convdraw-mnist", "convdraw-binarized-mnist", "convdraw-svhn-10k", "convdraw2-svhn-10k"),
@@ -110,13 +112,6 @@ class TestModel:
         card = (folder / CARD).read_bytes().decode()
         assert keep_notes(text, card) == card
 
-    def test_python_of_the_card_runs(self, name):
-        (snippet,) = blocks(name, "python")
-        found = {}
-        exec(compile(snippet, CARD, "exec"), found)
-        assert found["images"].shape == (64, *found["model"].config.image)
-        assert found["images"].min() >= 0 and found["images"].max() <= 1
-
     def test_commands_of_the_card_are_commands(self, name):
         """Each is one of ours, with arguments that it takes; what it does is tested elsewhere."""
         lines = [shlex.split(line) for block in blocks(name, "sh") for line in block.splitlines()]
@@ -192,13 +187,16 @@ class TestModel:
             assert disagreement(figure, measure_again(model, figure, Path(REAL))) is None
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * name.startswith("convdraw-b"))
-        for name in DIGITS
-    ],
-)
+@pytest.mark.parametrize("name", quick(NAMES, *QUICK, "convdraw2-svhn-10k"))
+def test_python_of_the_card_runs(name):
+    (snippet,) = blocks(name, "python")
+    found = {}
+    exec(compile(snippet, CARD, "exec"), found)
+    assert found["images"].shape == (64, *found["model"].config.image)
+    assert found["images"].min() >= 0 and found["images"].max() <= 1
+
+
+@pytest.mark.parametrize("name", quick(DIGITS, *QUICK))
 class TestDigits:
     def test_figures_without_data_are_reproduced(self, name):
         """Those that need no download: a weight or a figure that changed makes this fail."""

@@ -1,5 +1,6 @@
 """The page's engine agrees with Python, and refuses what is no model, in one line."""
 
+import functools
 import io
 import json
 import shutil
@@ -43,16 +44,28 @@ LONGEST = max(map(shipped, SHIPPED), key=lambda folder: read_config(folder).step
 SMALL = {"steps": 3, "decoder.units": 6, "encoder.units": 7, "latent.size": 5}
 
 
+@functools.cache
+def driver():
+    """A process that runs the page's engine for all tests."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([NODE, DRIVER, ENGINE], stdin=pipe, stdout=pipe, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended():
+    yield
+    if driver.cache_info().currsize:
+        with driver() as process:
+            process.stdin.close()
+        driver.cache_clear()
+
+
 def engine(*requests):
-    result = subprocess.run(
-        [NODE, DRIVER, ENGINE],
-        input="".join(json.dumps(request) + "\n" for request in requests),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
-    )
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    answers = []
+    for request in requests:
+        print(json.dumps(request), file=driver().stdin, flush=True)
+        answers.append(json.loads(driver().stdout.readline()))
+    return answers
 
 
 def of(folder):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from drawzoo_stn.reader import SpatialTransformerReader, sample
+from selection import quick
 from torch.nn.functional import grid_sample
 
 import drawzoo
@@ -81,7 +82,7 @@ def test_variance_is_the_filters():
     torch.testing.assert_close(torch.stack(moments).mean(), where.variance[0], rtol=1e-3, atol=0)
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", quick([1, 3], 3))
 def test_is_sound(size):
     check_reader(SpatialTransformerReader, size=size)
 

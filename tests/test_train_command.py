@@ -408,7 +408,7 @@ for moment in map(int, os.environ["MOMENTS"].split()):
     print(code, checkpoint.step if checkpoint else 0, flush=True)
 assert run("--resume", "--out", str(killed)) == 0
 """
-EARLY, LATE, NEVER = (4,), (20, 25), (10**6,)
+EARLY, LATE, NEVER = (4,), (20,), (10**6,)
 """Before the first checkpoint, between checkpoints, and a run that ends before it is killed."""
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from drawzoo_transformer.encoder import TransformerEncoder
+from selection import quick
 
 import drawzoo
 from drawzoo.testing import check_encoder, check_model
@@ -66,7 +67,7 @@ def test_heads_that_do_not_divide_the_units():
         TransformerEncoder.Config(heads=3)
 
 
-@pytest.mark.parametrize("memory", [2, 3])
+@pytest.mark.parametrize("memory", quick([2, 3], 3))
 def test_is_sound(memory):
     check_encoder(TransformerEncoder, units=8, heads=2, memory=memory)
 
