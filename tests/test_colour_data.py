@@ -170,6 +170,7 @@ class TestSVHN10K:
         )
         return pixels, labels
 
+    @pytest.mark.slow
     def test_rows(self, tmp_path, content):
         pixels, labels = content
         train, test = (load_dataset("svhn-10k", split, tmp_path) for split in ("train", "test"))

@@ -184,6 +184,7 @@ def test_the_longest_animations_are_refused(make, fails, tmp_path):
     assert code == 3 and "1,001 steps" in err and not (tmp_path / "a.png").exists()
 
 
+@pytest.mark.slow
 def test_twice_the_same_bytes(make, compare, tmp_path):
     names, seen = [make("a"), make("bb")], []
     for _ in range(2):

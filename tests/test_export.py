@@ -17,6 +17,7 @@ from drawzoo_export import comparing, kinds, target
 from drawzoo_export.exporting import export
 from drawzoo_export.graphs import Step, graphs_of
 from drawzoo_export.tracing import trace
+from selection import quick
 from torch import nn
 
 import drawzoo
@@ -174,7 +175,7 @@ torch.testing.assert_close(images[-1], expected)
         assert str(ROOT).encode() not in data and b"site-packages" not in data
 
 
-@pytest.mark.parametrize("name", ["draw-mnist", "draw-noattention-mnist"])
+@pytest.mark.parametrize("name", quick(["draw-mnist", "draw-noattention-mnist"], "draw-mnist"))
 def test_no_kernel_is_in_a_program(name):
     # Its sizes are ones that the kernels take.
     model = drawzoo.load(name)

@@ -203,6 +203,7 @@ def test_they_are_built_where_there_is_a_compiler():
     assert ops.available()
 
 
+@pytest.mark.slow
 def test_they_can_be_switched_off():
     code = "from drawzoo import ops; print(ops.available())"
     command = [sys.executable, "-c", code]

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 import torch
 from kernel_cases import close, merged, needed, random, whole_lstm, wide
+from selection import quick
 
 import drawzoo
 from drawzoo import ops
@@ -129,7 +130,7 @@ class TestProducts:
 
 @needed
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # in torch itself
-@pytest.mark.parametrize("outputs", [1, 4])
+@pytest.mark.parametrize("outputs", quick([1, 4], 4))
 @pytest.mark.parametrize("bias", [False, True])
 def test_gradients_of_all_uses_of_a_layer(outputs, bias):
     """Whatever else is added to them, and for batches of several sizes."""

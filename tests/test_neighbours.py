@@ -141,6 +141,7 @@ def test_a_copy_is_nearer_than_every_test_image(data, copier, neighbours):
     assert facts["held_out"]["minimum"] > 1
 
 
+@pytest.mark.slow
 def test_a_part_of_the_training_images_keeps_their_places(model, data, neighbours):
     facts, _ = neighbours(model, "--data", data, "--images", 7, "--neighbours", 20, "--num", 1)
     assert facts["images"] == 7 and len(facts["samples"][0]["index"]) == 7
@@ -148,6 +149,7 @@ def test_a_part_of_the_training_images_keeps_their_places(model, data, neighbour
     assert sorted(facts["samples"][0]["index"]) == sorted(rule.tolist())
 
 
+@pytest.mark.slow
 def test_in_colours_and_wider_than_high(tmp_path, copier, neighbours):
     (tmp_path / "photos").mkdir()
     chance = np.random.default_rng(0)

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from PIL import Image
+from selection import quick
 
 import drawzoo
 from drawzoo.cli import loading
@@ -197,6 +198,9 @@ def test_what_a_command_fetches_by_itself_has_a_bar(run, models, monkeypatch, tm
     assert {path.name for path in cached(NAMES[0]).iterdir()} == set(FILES)
 
 
+NOWHERE = ["http://127.0.0.1:9", "nonsense", "http://192.0.2.1", "http://nowhere.invalid"]
+
+
 class TestProcess:
     """As a user runs it, with settings in the environment."""
 
@@ -233,9 +237,7 @@ class TestProcess:
         assert "HF_HUB_OFFLINE is set" in said and said.count("\n") == 1
         assert loopback.requests == []
 
-    @pytest.mark.parametrize(
-        "endpoint", ["http://127.0.0.1:9", "http://192.0.2.1", "http://nowhere.invalid", "nonsense"]
-    )
+    @pytest.mark.parametrize("endpoint", quick(NOWHERE, *NOWHERE[:2]))
     def test_unreachable(self, start, endpoint):
         env = {"HF_ENDPOINT": endpoint, "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
         process = start("pull", NAMES[0], "--source", "hub", **env)

@@ -109,6 +109,7 @@ def test_the_whole_plugin_is_checked(project):
     assert ".py:" not in said.partition("FAILURES")[2].partition("short test summary")[0]
 
 
+@pytest.mark.slow
 def test_some_of_it_by_name(project):
     code, said = project("--drawzoo=toy", "-k", "model")
     assert code == 0 and "1 passed, 4 deselected" in said

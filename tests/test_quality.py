@@ -101,6 +101,7 @@ class TestClassifier:
         classifier.cache_clear()
 
 
+@pytest.mark.slow
 def test_training_makes_a_file_like_the_one_that_ships(monkeypatch, tmp_path):
     """On strokes instead of digits, for a moment."""
     from click.testing import CliRunner

@@ -132,12 +132,10 @@ def test_gradients_reach_every_parameter(model):
 # Convolutional DRAW has components of every kind.
 @pytest.mark.parametrize(
     "config",
-    [
-        pytest.param(case, marks=[pytest.mark.slow] * (name != "convolutional DRAW"), id=name)
-        for name, case in CASES.items()
-    ],
+    [pytest.param(case, id=name) for name, case in CASES.items()],
     indirect=True,
 )
+@pytest.mark.slow
 def test_one_graph(model):
     torch.compiler.reset()
     x, noise = some(model), model.noise(3, 3, seeded())
