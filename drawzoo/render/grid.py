@@ -1,4 +1,4 @@
-"""A batch of images as one picture, by torchvision."""
+"""A batch of images as one picture."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import math
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import pad
-from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import make_grid
 
 from drawzoo.errors import ConfigError
 
@@ -40,19 +37,19 @@ def grid(images: Tensor, scale: int = 1) -> Image.Image:
     Raises:
         ConfigError: If the images have another number of channels.
     """
-    if images.shape[1] not in (1, 3):
-        raise ConfigError(f"cannot picture {images.shape[1]} channels; one or three can be")
-    images = (images * 255).round().to(torch.uint8)
-    if scale > 1:
-        images = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    if len(images) == 1:
-        # make_grid gives a single image no border.
-        tiled = pad(images[0], [PADDING] * 4, value=128)
-    else:
-        tiled = make_grid(images, nrow=columns(len(images)), padding=PADDING, pad_value=128)
-    if images.shape[1] == 1:
-        tiled = tiled[:1]
-    picture: Image.Image = to_pil_image(tiled)
+    num, channels, height, width = images.shape
+    if channels not in (1, 3):
+        raise ConfigError(f"cannot picture {channels} channels; one or three can be")
+    pixels = (images * 255).round().to(torch.uint8)
+    pixels = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    across, down = scale * width + PADDING, scale * height + PADDING
+    size = columns(num) * across + PADDING, math.ceil(num / columns(num)) * down + PADDING
+    # By Pillow: importing torchvision for its grid takes as long as importing torch.
+    picture = Image.new("L" if channels == 1 else "RGB", size, (128,) * channels)
+    for index, image in enumerate(pixels.permute(0, 2, 3, 1).cpu().numpy()):
+        row, column = divmod(index, columns(num))
+        tile = Image.fromarray(image[:, :, 0] if channels == 1 else image)
+        picture.paste(tile, (PADDING + column * across, PADDING + row * down))
     return picture
 
 
