@@ -1,9 +1,10 @@
-"""Progress on stderr: bars where it is a terminal; a run's training says lines elsewhere."""
+"""Progress on stderr: bars where it is a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -23,6 +24,9 @@ __all__ = ["bars", "download_progress", "progress", "training_progress"]
 
 T = TypeVar("T")
 
+QUIET_S = 30
+"""Seconds between the lines of progress where there is no terminal."""
+
 
 def _bar(
     *extra: ProgressColumn, count: ProgressColumn | None = None, shown: bool = True
@@ -41,9 +45,14 @@ def _bar(
 
 
 def progress(items: Sequence[T], what: str, *, shown: bool = True) -> Iterator[T]:
-    """The items, with a bar."""
+    """The items, with a bar, or a line every so often without a terminal."""
     with _bar(shown=shown) as bar:
-        yield from bar.track(items, description=what)
+        said = time.monotonic()
+        for done, item in enumerate(bar.track(items, description=what)):
+            if shown and not bar.console.is_terminal and time.monotonic() - said >= QUIET_S:
+                said = time.monotonic()
+                click.echo(f"{what}: {done} of {len(items)}", err=True)
+            yield item
 
 
 def bars(what: str) -> Callable[[Sequence[T]], Iterator[T]]:
