@@ -170,6 +170,7 @@ def test_nothing_moves_under_the_hand(visit):
     assert page.locator("#pad").bounding_box() == before
 
 
+@pytest.mark.slow
 def test_a_link_is_a_drawing(visit):
     page = visit("#mode=own&other=draw-t1-mnist")
     draw_five(page)
@@ -353,7 +354,8 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("state", quick(ADDRESSES, ADDRESSES[0]))
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ADDRESSES)
 def test_addresses_that_mean_nothing(visit, state):
     page = visit(state)
     expect(page.locator("#step")).to_have_text(re.compile(r"^\d of 4$"))
