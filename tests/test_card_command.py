@@ -9,6 +9,8 @@ from huggingface_hub import ModelCard
 from drawzoo.cards.make import make_card, remake_card
 from drawzoo.errors import OutputError, TrainingError, UnknownNameError, WeightsError
 from drawzoo.schema.manifest import FILES, pin, read_manifest, verify
+from drawzoo.schema.record import read_record
+from drawzoo.training.run_options import write_options
 
 
 class TestCard:
@@ -52,6 +54,15 @@ class TestCard:
         # A figure is the one that `evaluate` gives for the folder.
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
+
+    def test_the_precision_of_the_run_is_in_the_command(self, invoke, trained, data, tmp_path):
+        run = shutil.copytree(trained, tmp_path / "run")
+        write_options(run, None, 2, "bf16")
+        where = ("--cards", tmp_path, "--manifest", tmp_path / "manifest.json", "--data", data)
+        assert invoke("card", run, *where, "--protocol", "bound")[0] == 0
+        folder = tmp_path / "draw-mnist"
+        assert read_record(folder).precision == "bf16"
+        assert " --precision bf16 --out runs/draw-mnist" in (folder / "README.md").read_text()
 
     @pytest.mark.slow
     def test_again_from_the_folder(self, invoke, trained, data, tmp_path, monkeypatch):

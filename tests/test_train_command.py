@@ -178,6 +178,12 @@ class TestCommand:
         assert train("--resume", "--data", "/other", "--checkpoint-steps", "9")[0] == 0
         assert read_options(tmp_path / "run") == RunOptions("/other", 9)
 
+    def test_resume_remembers_the_precision(self, train, tmp_path):
+        for arguments in ([*self.new, "--precision", "bf16"], ["--resume"]):
+            code, err = train(*arguments)
+            assert code == 0 and ", bf16" in err
+            assert read_options(tmp_path / "run").precision == "bf16"
+
     @pytest.mark.parametrize("raw", [b"", b"[]", b'{"checkpoint_steps": 0}', b" " * 10**7])
     def test_options_that_cannot_be_read_are_told_and_left(self, train, done, caplog, raw):
         (done / OPTIONS).write_bytes(raw)

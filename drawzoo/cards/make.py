@@ -327,6 +327,7 @@ def _run_record(run: Path, data: Path | None) -> TrainingRecord:
     from drawzoo.schema.record import training_record
     from drawzoo.training.checkpoint import read_checkpoint
     from drawzoo.training.log import read_log
+    from drawzoo.training.run_options import read_options
     from drawzoo.training.validation import load_images
 
     checkpoint, log = read_checkpoint(run), read_log(run)
@@ -340,4 +341,5 @@ def _run_record(run: Path, data: Path | None) -> TrainingRecord:
         len(images.pixels),
         0 if validation is None else len(validation.pixels),
         best,
+        read_options(run).precision,
     )

@@ -15,7 +15,7 @@ from drawzoo.schema.figures import Figure
 from drawzoo.schema.manifest import CURVE, DRAWING, SAMPLES, Pin
 from drawzoo.schema.model import COMPONENTS, ModelConfig
 from drawzoo.schema.record import Point, TrainingRecord
-from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.schema.training import Precision, RunConfig, TrainingConfig
 
 __all__ = ["addressed", "keep_notes", "model_card", "training_command"]
 
@@ -146,7 +146,7 @@ def model_card(
         seed=record.training.seed,
         time=f"{_duration(record.seconds)} of computation by its log",
         kept=_kept(record),
-        command=training_command(RunConfig(model, record.training)),
+        command=training_command(RunConfig(model, record.training), record.precision),
         settings=_settings(record),
         valid=", and the bound on validation" if record.kept else "",
         curve=_curve_table(record),
@@ -190,7 +190,7 @@ def keep_notes(card: str, old: str) -> str:
     return f"{card.rstrip()}\n\n{notes[0]}\n"
 
 
-def training_command(run: RunConfig) -> str:
+def training_command(run: RunConfig, precision: Precision = "float32") -> str:
     """The command that trains the registered model in this way.
 
     Example:
@@ -203,6 +203,8 @@ def training_command(run: RunConfig) -> str:
     changed = {k: v for k, v in to_dict(run.training).items() if v != default[k]}
     settings = [f"{key}={str(value).replace(' ', '')}" for key, value in changed.items()]
     options = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
+    if precision != "float32":
+        options += f" --precision {precision}"
     return f"drawzoo train {run.model.name}{options} --out runs/{run.model.name}"
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import click
 import torch
@@ -22,16 +22,15 @@ from drawzoo.disk.paths import data_root
 from drawzoo.engine.compilation import Choice, worthwhile
 from drawzoo.engine.world import World, world
 from drawzoo.errors import ConfigError, OutputError
-from drawzoo.schema.training import RunConfig
+from drawzoo.schema.training import Precision, RunConfig
 from drawzoo.training.checkpoint import Checkpoint, read_checkpoint
 from drawzoo.training.log import check_tensorboard, read_log
 from drawzoo.training.loop import Trainer
 from drawzoo.training.run_options import write_options
 from drawzoo.training.validation import load_images
 
-__all__ = ["Options", "Precision", "Run", "train"]
+__all__ = ["Options", "Run", "train"]
 
-Precision = Literal["float32", "bf16", "tf32"]
 PATIENCE = 1.0
 """Seconds that a step may take after Ctrl-C before a line says what is waited for."""
 STOPPING = "finishing the step under way, to save the run; a second Ctrl-C ends it at once, unsaved"
@@ -134,7 +133,7 @@ def _train(run: Run, options: Options, processes: World, device: str) -> _End:
                 click.echo(line, err=True)
 
         if processes.leads:
-            write_options(out, options.data, options.checkpoint_steps)
+            write_options(out, options.data, options.checkpoint_steps, options.precision)
         stopping = stack.enter_context(_signals(processes))
         say(
             f"training {config.model.name} in {out}: step {trainer.step} of {trainer.total}"

@@ -17,9 +17,8 @@ from drawzoo.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from drawzoo.cli.runs import Precision
     from drawzoo.engine.compilation import Choice
-    from drawzoo.schema.training import RunConfig
+    from drawzoo.schema.training import Precision, RunConfig
     from drawzoo.training.checkpoint import Checkpoint
 
 
@@ -57,10 +56,8 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bf16", "tf32"]),
-    default="float32",
-    show_default=True,
     help="Of matrix products, for speed: bf16, for the LSTMs' gates, where the processor has "
-    "units for it; tf32, all, on CUDA. Both have three digits. Validation stays float32.",
+    "units for it; tf32, all, on CUDA. Both have three digits. Validation stays float32. [float32]",
 )
 @click.option(
     "--recompute",
@@ -88,7 +85,7 @@ def command(
     init_from: str | None,
     resume: bool,
     compile: Choice,
-    precision: Precision,
+    precision: Precision | None,
     recompute: bool,
     device: str,
     checkpoint_steps: int | None,
@@ -164,13 +161,13 @@ def command(
         planned.append(Run(run, config, checkpoint))
     again = ["drawzoo", *plugin_options(), "train", "--resume", "--out", str(out)]
     again += ["--seeds", ",".join(map(str, seeds))] if seeds else []
-    again += ["--precision", precision] if precision != "float32" else []
     again += ["--recompute"] if recompute else []
     # A folder without a run, or with one of an earlier version, has no options to go on with.
     kept = next((read_options(run) for run in runs if found[run]), RunOptions())
     if data is None and kept.data is not None:
         data = Path(kept.data)
     steps = checkpoint_steps or kept.checkpoint_steps
+    precision = precision or kept.precision
     options = Options(data, compile, precision, recompute, device, steps, tensorboard, again)
     train(planned, options, summary=seeds is not None)
 

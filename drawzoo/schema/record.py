@@ -9,7 +9,7 @@ from typing import Any
 from drawzoo.errors import WeightsError
 from drawzoo.schema.base import Config, read
 from drawzoo.schema.manifest import TRAINING
-from drawzoo.schema.training import RunConfig, TrainingConfig
+from drawzoo.schema.training import Precision, RunConfig, TrainingConfig
 from drawzoo.version import __version__
 
 __all__ = ["Kept", "Point", "TrainingRecord", "read_record", "seconds", "training_record"]
@@ -48,6 +48,7 @@ class TrainingRecord(Config, frozen=True, omit_defaults=True):
         log: The run's log, thinned.
         validation_images: Images that were held out, or of the dataset's own split.
         kept: The step whose weights are used; None for the last step.
+        precision: Of matrix products.
     """
 
     training: TrainingConfig
@@ -57,6 +58,7 @@ class TrainingRecord(Config, frozen=True, omit_defaults=True):
     log: list[Point]
     validation_images: int = 0
     kept: Kept | None = None
+    precision: Precision = "float32"
 
 
 def seconds(log: list[dict[str, Any]], batch_size: int) -> list[float]:
@@ -76,6 +78,7 @@ def training_record(
     train_images: int,
     validation_images: int = 0,
     best: tuple[int, float] | None = None,
+    precision: Precision = "float32",
 ) -> TrainingRecord:
     """The record of a finished run.
 
@@ -85,6 +88,7 @@ def training_record(
         train_images: The number of training images.
         validation_images: The number of validation images.
         best: Step and nats of the best bound on validation.
+        precision: Of matrix products.
     """
     took = seconds(log, run.training.batch_size)[-1]
     points = [
@@ -98,7 +102,14 @@ def training_record(
         epoch = step / (train_images // run.training.batch_size)
         kept = Kept(step, round(epoch, 3), round(nats, 4))
     return TrainingRecord(
-        run.training, __version__, train_images, round(took, 1), points, validation_images, kept
+        run.training,
+        __version__,
+        train_images,
+        round(took, 1),
+        points,
+        validation_images,
+        kept,
+        precision,
     )
 
 

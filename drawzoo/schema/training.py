@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from drawzoo.schema.base import Config, Size
 from drawzoo.schema.model import ModelConfig
 
-__all__ = ["CHECKPOINT", "RunConfig", "TrainingConfig"]
+__all__ = ["CHECKPOINT", "Precision", "RunConfig", "TrainingConfig"]
 
 CHECKPOINT = "checkpoint.safetensors"
 """The name of the file from which a run is resumed."""
+
+Precision = Literal["float32", "bf16", "tf32"]
+"""Of matrix products in training."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]

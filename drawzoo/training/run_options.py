@@ -1,4 +1,4 @@
-"""What a run was told that decides nothing it ends with, kept in its folder for `--resume`."""
+"""What a run was told that decides at most its rounding, kept in its folder for `--resume`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from drawzoo.disk.atomic import write_atomic
 from drawzoo.disk.paths import FOLDER, expanded
 from drawzoo.errors import ConfigError
 from drawzoo.schema.base import Config, encode, read
+from drawzoo.schema.training import Precision
 
 __all__ = ["CHECKPOINT_STEPS", "OPTIONS", "RunOptions", "read_options", "write_options"]
 
@@ -30,13 +31,17 @@ class RunOptions(Config, frozen=True):
     Attributes:
         data: Where its data are, in full, as `--data` takes it; None for the usual place.
         checkpoint_steps: Steps between checkpoints.
+        precision: Of matrix products.
     """
 
     data: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
     checkpoint_steps: Annotated[int, msgspec.Meta(ge=1)] = CHECKPOINT_STEPS
+    precision: Precision = "float32"
 
 
-def write_options(folder: Path, data: Path | None, checkpoint_steps: int) -> None:
+def write_options(
+    folder: Path, data: Path | None, checkpoint_steps: int, precision: Precision
+) -> None:
     """Keeps the options of a run; they mean the same from any working folder.
 
     Raises:
@@ -46,7 +51,7 @@ def write_options(folder: Path, data: Path | None, checkpoint_steps: int) -> Non
     if data is not None:
         prefix = FOLDER if str(data).startswith(FOLDER) else ""
         place = prefix + str(expanded(str(data).removeprefix(FOLDER)).absolute())
-    write_atomic(folder / OPTIONS, encode(RunOptions(place, checkpoint_steps)))
+    write_atomic(folder / OPTIONS, encode(RunOptions(place, checkpoint_steps, precision)))
 
 
 def read_options(folder: Path) -> RunOptions:
@@ -58,5 +63,7 @@ def read_options(folder: Path) -> RunOptions:
         pass
     except (OSError, ConfigError) as error:
         reason = getattr(error, "strerror", None) or error
-        log.warning(f"{path} is not read: {reason}; say --data and --checkpoint-steps anew")
+        log.warning(
+            f"{path} is not read: {reason}; say --data, --checkpoint-steps and --precision anew"
+        )
     return RunOptions()
