@@ -1,10 +1,23 @@
 """What a run has left in its folder."""
 
+import itertools
+
 from safetensors.torch import load_file
 
 from drawzoo.store.weights import WEIGHTS
 from drawzoo.training.checkpoint import CHECKPOINT
 from drawzoo.training.log import read_log
+
+TINY = (
+    "dataset=synthetic",
+    "steps=2",
+    "latent.size=2",
+    "decoder.units=8",
+    "encoder.units=8",
+    "batch_size=16",
+)
+TINY_RUN = ("draw-mnist", *itertools.chain(*(("--set", item) for item in TINY)))
+"""Arguments of `drawzoo train` for a small run."""
 
 
 def state(folder):
