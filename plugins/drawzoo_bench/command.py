@@ -257,7 +257,9 @@ def scaling(out: Path, **options: Any) -> None:
 @click.option(
     "--epochs",
     type=click.IntRange(1, 10**6),
-    help="That MODEL's learning rates fall over. [as drawzoo train]",
+    default=8,
+    show_default=True,
+    help="That MODEL's learning rates fall over: as few as reach the target.",
 )
 @click.option(
     "--every",
@@ -277,7 +279,7 @@ def scaling(out: Path, **options: Any) -> None:
 def quality(
     target: float,
     max_minutes: float,
-    epochs: int | None,
+    epochs: int,
     every: int,
     data: Path | None,
     out: Path,
@@ -292,7 +294,7 @@ def quality(
     compiling it; evaluation is not counted. Ctrl-C keeps what was measured.
 
     \b
-    drawzoo bench quality draw-mnist --target 90 --epochs 12
+    drawzoo bench quality draw-mnist --target 90
     """
     import torch
 
@@ -311,7 +313,7 @@ def quality(
     from drawzoo_bench.quality import Task, check_sizes, compare, plot, record
 
     check_sizes(config)
-    changes = {"batch_size": options["batch"]} | ({"epochs": epochs} if epochs else {})
+    changes = {"batch_size": options["batch"], "epochs": epochs}
     training = override(TrainingConfig(), changes)
     images, validation = load_images(RunConfig(config, training), data_root(data))
     if validation is None:

@@ -26,8 +26,9 @@ __all__ = ["RATES", "Course", "Task", "best", "check_sizes", "compare", "plot", 
 PLAIN = "plain DRAW"
 PLAIN_RATE = 1e-3
 """Adam's as PyTorch gives it, and as people leave it."""
-RATES = (1e-3, 2e-3, 4e-3, 8e-3)
-"""Of Adam, constant: what the plain DRAW with our initialisation is trained with."""
+RATES = (4e-3, 8e-3, 2e-3, 1e-3)
+"""Of Adam, constant: what the plain DRAW with our initialisation is trained with. The likely ones
+are first, since no rate is given more time than the fastest before it."""
 BATCH = 250
 """Images of an evaluation at once."""
 

@@ -42,7 +42,7 @@ def register_models(register: Registrar) -> None:
     register(
         "model1-binarized-mnist",
         f"{at}:MODEL1_BINARIZED_MNIST",
-        summary="Model I with T=20, for the fixed binarised MNIST of the paper",
+        summary="Model I with T=24 and 512 units, for the fixed binarised MNIST of the paper",
         weights="drawzoo",
     )
     register(

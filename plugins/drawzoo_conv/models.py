@@ -18,7 +18,15 @@ MODEL1_MNIST = ModelConfig(
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
 
-MODEL1_BINARIZED_MNIST = msgspec.structs.replace(MODEL1_MNIST, dataset="binarized-mnist", steps=20)
+MODEL1_BINARIZED_MNIST = msgspec.structs.replace(
+    MODEL1_MNIST,
+    dataset="binarized-mnist",
+    steps=24,
+    encoder=ComponentConfig(
+        name="conv", config={"units": 512, "channels": [32, 64, 64], "features": 512}
+    ),
+    decoder=ComponentConfig(name="lstm", config={"units": 512}),
+)
 
 MODEL1_FASHION_MNIST = msgspec.structs.replace(MODEL1_MNIST, dataset="fashion-mnist")
 

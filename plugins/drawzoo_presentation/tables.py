@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from drawzoo import Figure
 from drawzoo.commands import facts, find, markdown_table, plus_minus
+from drawzoo_presentation.seeds import recorded, spread
 
 __all__ = ["COLUMNS", "NOTES", "TABLES", "Row", "Table", "Theirs", "as_json", "cells", "markdown"]
 
@@ -69,6 +70,7 @@ COLUMNS = (
     "model",
     "in the presentation",
     "`bound`, nats ↓",
+    "of three seeds",
     "`iwae`, nats ↓",
     "`quality`: Fréchet ↓",
     "confidence ↑",
@@ -79,7 +81,9 @@ COLUMNS = (
 
 NOTES = """\
 ↓ lower is better, ↑ higher is better, ± standard error. `bound`: the negative log-likelihood bound
-on {bound} test images. `iwae`: the importance-weighted bound on a random {iwae} of them.
+on {bound} test images. Of three seeds: mean and standard deviation of this bound over
+seeds 0, 1 and 2; the model is of seed 0. `iwae`: the importance-weighted bound on a random
+{iwae} of them.
 `quality`: the Fréchet distance of {quality} generated images from as many test
 images in the features of a digit classifier, and its confidence in them. `accuracy`: that of a
 supervised encoder. `generated`: average, standard deviation and maximum of the cross-entropy
@@ -103,6 +107,7 @@ def as_json(figures: dict[str, list[Figure]]) -> list[dict[str, Any]]:
                     "title": row.title,
                     "theirs": row.theirs._asdict(),
                     "trained": row.model in figures,
+                    "seeds": recorded().nats[row.model],
                     "ours": {
                         name: None if figure is None else facts(figure)
                         for name, figure in _ours(row, figures).items()
@@ -120,13 +125,14 @@ def cells(row: Row, figures: dict[str, list[Figure]]) -> list[str]:
     theirs = f"{row.theirs.mean}, {row.theirs.std}, {row.theirs.max}"
     head = [f"`{row.model}`", row.title]
     if row.model not in figures:
-        return [*head, "not trained", *[""] * 5, theirs]
+        return [*head, "not trained", *[""] * 6, theirs]
     ours = _ours(row, figures)
     bound, iwae, quality = ours["bound"], ours["iwae"], ours["quality"]
     generated, accuracy = ours["generated"], ours["accuracy"]
     return [
         *head,
         "" if bound is None else plus_minus(bound.nats_mean, bound.nats_stderr),
+        spread(recorded().nats[row.model]),
         "" if iwae is None else f"{plus_minus(iwae.nats_mean, iwae.nats_stderr)} (k={iwae.k})",
         "" if quality is None else plus_minus(quality.frechet, quality.frechet_stderr),
         "" if quality is None else f"{quality.confidence_mean:.3f}",
