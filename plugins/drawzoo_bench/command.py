@@ -250,9 +250,7 @@ def scaling(out: Path, **options: Any) -> None:
 @click.option(
     "--max-minutes",
     type=click.FloatRange(0, 10**5, min_open=True),
-    default=60,
-    show_default=True,
-    help="Of each training, of which there are six.",
+    help="Of each training, of which there are six. [60 for MODEL, then 12 times what it took]",
 )
 @click.option(
     "--epochs",
@@ -278,7 +276,7 @@ def scaling(out: Path, **options: Any) -> None:
 )
 def quality(
     target: float,
-    max_minutes: float,
+    max_minutes: float | None,
     epochs: int,
     every: int,
     data: Path | None,

@@ -31,6 +31,8 @@ RATES = (4e-3, 8e-3, 2e-3, 1e-3)
 are first, since no rate is given more time than the fastest before it."""
 BATCH = 250
 """Images of an evaluation at once."""
+PATIENCE = 12
+"""So many times the model's minutes a plain DRAW has, unless its minutes are given."""
 
 End = Literal["reached", "out of time", "schedule ended", "not finite", "interrupted"]
 
@@ -68,7 +70,9 @@ class Task(NamedTuple):
 
     target: float
     """The bound on validation, in nats an image."""
-    max_minutes: float
+    max_minutes: float | None
+    """Of each training; None for an hour for the model, and `PATIENCE` times what it took for each
+    plain DRAW."""
     every: int
     """Steps from one evaluation to the next."""
     device: torch.device
@@ -126,6 +130,7 @@ def timed(
         clock: Tells seconds.
     """
     seconds, done = 0.0, 0
+    limit = 3600 if task.max_minutes is None else 60 * task.max_minutes
     while True:
         found = nats()
         if not math.isfinite(found):
@@ -138,7 +143,7 @@ def timed(
         if found <= task.target:
             course.end = "reached"
             return
-        if seconds >= 60 * task.max_minutes or ended():
+        if seconds >= limit or ended():
             course.end = "schedule ended" if ended() else "out of time"
             return
         wait(task.device)
@@ -147,7 +152,7 @@ def timed(
             step()
             done += 1
             seconds = before + clock() - start
-            if seconds >= 60 * task.max_minutes or ended():
+            if seconds >= limit or ended():
                 break
         wait(task.device)
         seconds = before + clock() - start
@@ -214,12 +219,13 @@ def compare(
             timed(course, limit, step, lambda: _mean(model, x), report=report)
         return course
 
+    if task.max_minutes is None and ours.reached:
+        task = task._replace(max_minutes=PATIENCE * ours.reached)
     plain("PyTorch", PLAIN_RATE, task)
-    limit = task
     for rate in RATES:
-        reached = plain("drawzoo", rate, limit).reached
+        reached = plain("drawzoo", rate, task).reached
         if reached is not None:
-            limit = limit._replace(max_minutes=reached)
+            task = task._replace(max_minutes=reached)
 
 
 def _batches(pixels: Tensor, size: int) -> Iterator[Tensor]:
