@@ -107,6 +107,7 @@ setup(
             *("evaluation/digits/digits.*", "templates/*/*.in"),
         ],
         "drawzoo.model_cards": ["*/*"],
+        "drawzoo_presentation": ["seeds.json"],
         "drawzoo_site": ["static/*", "static/engine/*"],
     },
 )

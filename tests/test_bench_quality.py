@@ -189,18 +189,22 @@ class TestCommand:
         assert len(re.findall(missed, out)) == 3
         assert "minutes of" not in out and "one after another" in out
 
-    def test_a_plain_draw_has_a_multiple_of_the_minutes(self, bench, monkeypatch):
+    @pytest.mark.parametrize(
+        "end, minutes",
+        [("reached", [2 * quality.PATIENCE] * 2 + [2] * 3), ("schedule ended", [2] * 5)],
+    )
+    def test_a_plain_draw_has_a_multiple_of_the_minutes(self, bench, monkeypatch, end, minutes):
         given = []
 
         def timed(course, task, *_, **__):
             given.append(task.max_minutes)
             course.step, course.minutes, course.nats = [1], [2.0], [task.target]
-            course.end = "reached"
+            course.end = end
 
         monkeypatch.setattr(quality, "timed", timed)
         code, _, err, _ = bench("--target", 20, "--epochs", 1)
         assert code == 0, err
-        assert given == [None, 2 * quality.PATIENCE, 2 * quality.PATIENCE, 2, 2, 2]
+        assert given == [None, *minutes]
 
     def test_ctrl_c_keeps_what_was_measured(self, bench, monkeypatch):
         monkeypatch.setattr(quality, "train_step", interrupt)

@@ -55,14 +55,20 @@ class TestCard:
         again = json.loads(invoke("evaluate", f"local-dir:{folder}", "--data", data, "--json")[1])
         assert again | {"model": "draw-mnist"} == figures[0]
 
-    def test_the_precision_of_the_run_is_in_the_command(self, invoke, trained, data, tmp_path):
+    @pytest.mark.parametrize(
+        "precision, options",
+        [("bf16", "--precision bf16"), ("tf32", "--device cuda --precision tf32")],
+    )
+    def test_the_precision_of_the_run_is_in_the_command(
+        self, invoke, trained, data, tmp_path, precision, options
+    ):
         run = shutil.copytree(trained, tmp_path / "run")
-        write_options(run, None, 2, "bf16")
+        write_options(run, None, 2, precision)
         where = ("--cards", tmp_path, "--manifest", tmp_path / "manifest.json", "--data", data)
         assert invoke("card", run, *where, "--protocol", "bound")[0] == 0
         folder = tmp_path / "draw-mnist"
-        assert read_record(folder).precision == "bf16"
-        assert " --precision bf16 --out runs/draw-mnist" in (folder / "README.md").read_text()
+        assert read_record(folder).precision == precision
+        assert f" {options} --out runs/draw-mnist" in (folder / "README.md").read_text()
 
     @pytest.mark.slow
     def test_again_from_the_folder(self, invoke, trained, data, tmp_path, monkeypatch):

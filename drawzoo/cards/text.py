@@ -203,6 +203,8 @@ def training_command(run: RunConfig, precision: Precision = "float32") -> str:
     changed = {k: v for k, v in to_dict(run.training).items() if v != default[k]}
     settings = [f"{key}={str(value).replace(' ', '')}" for key, value in changed.items()]
     options = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
+    if precision == "tf32":  # which CUDA alone has
+        options += " --device cuda"
     if precision != "float32":
         options += f" --precision {precision}"
     return f"drawzoo train {run.model.name}{options} --out runs/{run.model.name}"

@@ -3,8 +3,8 @@
 A presentation on DRAW (N. Modhe and V. Jain, IIT Kanpur, 2016) gives the average, the standard
 deviation and the maximum of "the negative log-likelihood of 1000 generated images". Its numbers
 are many times too large for that; the cross-entropy below, between images that have nothing to do
-with each other, has their size. It is no likelihood, and lower is not better: it rises as drawings
-become sharper.
+with each other, has their size. It is no likelihood, and lower is not better: it rises as pixels
+become surer.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Generated(Protocol):
     def explanation(self, figures: Sequence[GeneratedFigure]) -> str:
         return f"""\
 The binary cross-entropy in nats between the pixel probabilities of a generated image and an
-unrelated, binarised test image ({figures[0].pairing}). Sharper drawings
+unrelated, binarised test image ({figures[0].pairing}). Surer pixels
 give larger values; it is here because a presentation on DRAW gives these columns."""
 
     def metrics(self, figure: GeneratedFigure) -> list[Metric]:

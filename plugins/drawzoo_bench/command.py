@@ -250,14 +250,15 @@ def scaling(out: Path, **options: Any) -> None:
 @click.option(
     "--max-minutes",
     type=click.FloatRange(0, 10**5, min_open=True),
-    help="Of each training, of which there are six. [60 for MODEL, then 12 times what it took]",
+    help="Of each training, of which there are six. [60 for MODEL, then 12 times what it took, or "
+    "as long if it did not get there]",
 )
 @click.option(
     "--epochs",
     type=click.IntRange(1, 10**6),
     default=8,
     show_default=True,
-    help="That MODEL's learning rates fall over: as few as reach the target.",
+    help="That MODEL's learning rates fall over. Choose as few as reach the target.",
 )
 @click.option(
     "--every",

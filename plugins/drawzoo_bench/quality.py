@@ -71,8 +71,8 @@ class Task(NamedTuple):
     target: float
     """The bound on validation, in nats an image."""
     max_minutes: float | None
-    """Of each training; None for an hour for the model, and `PATIENCE` times what it took for each
-    plain DRAW."""
+    """Of each training; None for an hour for the model, and for each plain DRAW `PATIENCE` times
+    what the model took, or as long as it trained if it did not get there."""
     every: int
     """Steps from one evaluation to the next."""
     device: torch.device
@@ -172,7 +172,8 @@ def compare(
     """Trains a model and plain DRAWs, one after another.
 
     First the model; then the plain DRAW as people write it; then the plain DRAW with our
-    initialisation, once with each of `RATES`, and no longer than the fastest of these before.
+    initialisation, once with each of `RATES`, and no longer than the fastest of these before. None
+    has more minutes than the task gives.
 
     Arguments:
         config: The model.
@@ -219,8 +220,9 @@ def compare(
             timed(course, limit, step, lambda: _mean(model, x), report=report)
         return course
 
-    if task.max_minutes is None and ours.reached:
-        task = task._replace(max_minutes=PATIENCE * ours.reached)
+    if task.max_minutes is None:
+        times = 1 if ours.reached is None else PATIENCE
+        task = task._replace(max_minutes=times * ours.minutes[-1] if ours.minutes else None)
     plain("PyTorch", PLAIN_RATE, task)
     for rate in RATES:
         reached = plain("drawzoo", rate, task).reached

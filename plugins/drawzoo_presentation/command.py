@@ -26,7 +26,8 @@ def reproduce() -> None:
 @click.option(
     "--measure",
     is_flag=True,
-    help="Measure all figures again, on the weights that ship; minutes a model, needs the data.",
+    help="Measure all figures again, on the weights that ship; minutes a model, needs the data. "
+    "What three seeds came to is a record, and stays.",
 )
 @data_option
 def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -> None:

@@ -20,7 +20,7 @@ class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured."""
 
     command: str
-    """How each model was trained."""
+    """The command of the recipe; docs/presentation.md says what ran it."""
     protocol: str
     split: str
     images: int
