@@ -27,9 +27,9 @@ DRAW_BINARIZED_MNIST = ModelConfig(
     variant="draw",
     dataset="binarized-mnist",
     steps=32,
-    reader=ComponentConfig(name="attention", config={"size": 2}),
-    encoder=ComponentConfig(name="lstm", config={"units": 256}),
-    latent=ComponentConfig(name="gaussian", config={"size": 100}),
+    reader=ComponentConfig(name="attention", config={"size": 5}),
+    encoder=ComponentConfig(name="lstm", config={"units": 384}),
+    decoder=ComponentConfig(name="lstm", config={"units": 384}),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
 
