@@ -7,6 +7,7 @@ other seeds were not kept, so their figures are a record: `seeds.json`, with the
 from __future__ import annotations
 
 import functools
+import statistics
 from importlib.resources import files
 
 import msgspec
@@ -40,6 +41,4 @@ def recorded() -> Recorded:
 
 def spread(nats: list[float]) -> str:
     """Mean and standard deviation over seeds, as text."""
-    mean = sum(nats) / len(nats)
-    variance = sum((value - mean) ** 2 for value in nats) / (len(nats) - 1)
-    return plus_minus(mean, variance**0.5)
+    return plus_minus(statistics.mean(nats), statistics.stdev(nats))
