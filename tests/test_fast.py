@@ -41,7 +41,7 @@ def outcome(model, function=None, batch=3, steps=None):
     like = model.initial_canvas
     x = torch.rand(batch, *model.likelihood.image_shape, generator=generator).to(like).round()
     noise = model.noise(batch, steps or model.steps, generator)
-    labels = torch.arange(batch) % 2 if model.encoder.needs_labels else None
+    labels = torch.arange(batch, device=like.device) % 2 if model.encoder.needs_labels else None
     model.zero_grad()
     terms = (model if function is None else function)(x, noise, labels)
     bound = terms.reconstruction + terms.kl.sum(dim=0)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    from drawzoo_analysis import analyze, compare, decode, encode, neighbours, reconstruct
+    from drawzoo_analysis import analyze, compare, decode, encode, neighbours, reconstruct, weights
 
+    analyze.command.add_command(weights.kernels)
+    analyze.command.add_command(weights.parameters)
     analyze.command.add_command(neighbours.command, "neighbours")
     cli.add_command(analyze.command, "analyze")
     cli.add_command(compare.command, "compare")

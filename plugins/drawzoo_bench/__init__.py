@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    from drawzoo_bench.command import command
+    from drawzoo_bench import command, quality_command
 
-    cli.add_command(command, "bench")
+    command.command.add_command(quality_command.command, "quality")
+    cli.add_command(command.command, "bench")

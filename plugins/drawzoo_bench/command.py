@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from drawzoo.commands import OutputFile, Registered, check_device, data_option, json_option
-
-if TYPE_CHECKING:
-    from drawzoo import ModelConfig
-    from drawzoo_bench.quality import Course, Task
+from drawzoo.commands import OutputFile, Registered, data_option, json_option
+from drawzoo_bench.options import prepared, shared_options
 
 SAMPLE_BATCHES = (100, 250, 500, 1000, 2000)
 """Tried by `bench sample` for the best one."""
@@ -27,78 +23,29 @@ def command() -> None:
     """
 
 
-def _options(batch: int, compile: bool, *, seconds: bool = True) -> Callable[[Any], Any]:
-    """The options that the commands share; `seconds` are for all that repeat one piece of work."""
-    options = [
-        click.argument("model", type=Registered("model")),
-        click.option(
-            "--batch",
-            type=click.IntRange(1, 10**6),
-            default=batch,
-            show_default=True,
-            help="Images.",
-        ),
-        click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="A setting of the model, such as steps=64. Repeatable.",
-        ),
-        click.option(
-            "--compile/--no-compile",
-            default=compile,
-            show_default=True,
-            help="Through torch.compile, whose time is told apart.",
-        ),
-        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …"),
-        click.option(
-            "--threads", type=click.IntRange(1, 1024), help="Of the CPU. [torch's choice]"
-        ),
-        json_option,
-    ]
-    if seconds:
-        options.append(
-            click.option(
-                "--seconds",
-                type=click.FloatRange(0, 3600),
-                default=10,
-                show_default=True,
-                help="For the measurement, compilation and warm-up apart.",
-            )
-        )
-
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
 @command.command
-@_options(batch=100, compile=True)
+@shared_options(batch=100, compile=True)
 def train(**options: Any) -> None:
     """Times a whole training step: binarisation, forward and backward, clipping, optimiser."""
     _bench("train", **options)
 
 
 @command.command
-@_options(batch=250, compile=False)
+@shared_options(batch=250, compile=False)
 def evaluate(**options: Any) -> None:
     """Times the bound of a batch of images."""
     _bench("evaluate", **options)
 
 
 @command.command
-@_options(batch=100, compile=False)
+@shared_options(batch=100, compile=False)
 def sample(**options: Any) -> None:
     """Times drawing from the prior, at --batch and at larger ones for the best."""
     _bench("sample", **options)
 
 
 @command.command
-@_options(batch=32, compile=False, seconds=False)
+@shared_options(batch=32, compile=False, seconds=False)
 def memory(**options: Any) -> None:
     """Measures the memory of a training step, with and without drawzoo train --recompute.
 
@@ -109,7 +56,7 @@ def memory(**options: Any) -> None:
     """
     from drawzoo.commands import print_json
 
-    config = _prepared(options)
+    config = prepared(options)
     from drawzoo_bench.memory import memory as measure
 
     figures = measure(
@@ -198,7 +145,7 @@ def coders(
 
 
 @command.command
-@_options(batch=100, compile=False)
+@shared_options(batch=100, compile=False)
 @click.option(
     "--out",
     type=OutputFile(".png"),
@@ -213,7 +160,7 @@ def scaling(out: Path, **options: Any) -> None:
     from drawzoo.commands import check_writable, print_json, progress
 
     check_writable(out)
-    config = _prepared(options)
+    config = prepared(options)
     from drawzoo_bench.scaling import plot
     from drawzoo_bench.scaling import scaling as measure
 
@@ -238,174 +185,10 @@ def scaling(out: Path, **options: Any) -> None:
     click.echo(f"plotted in {out}", err=True)
 
 
-@command.command
-@_options(batch=128, compile=True, seconds=False)
-@click.option(
-    "--target",
-    type=click.FloatRange(0, min_open=True),
-    required=True,
-    metavar="NATS",
-    help="The bound on validation to be reached, in nats an image.",
-)
-@click.option(
-    "--max-minutes",
-    type=click.FloatRange(0, 10**5, min_open=True),
-    help="Of each training, of which there are six. [60 for MODEL, then 12 times what it took, or "
-    "as long if it did not get there]",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(1, 10**6),
-    default=8,
-    show_default=True,
-    help="That MODEL's learning rates fall over. Choose as few as reach the target.",
-)
-@click.option(
-    "--every",
-    type=click.IntRange(1, 10**9),
-    default=200,
-    show_default=True,
-    help="Steps from one evaluation to the next.",
-)
-@data_option
-@click.option(
-    "--out",
-    type=OutputFile(".png"),
-    default=Path("quality.png"),
-    show_default="quality.png, with a number if that is there",
-    help="The plot (PNG).",
-)
-def quality(
-    target: float,
-    max_minutes: float | None,
-    epochs: int,
-    every: int,
-    data: Path | None,
-    out: Path,
-    **options: Any,
-) -> None:
-    """Measures the minutes of training to a given bound, beside a plain DRAW.
-
-    MODEL is trained as by drawzoo train; then a plain DRAW of the same sizes as people write it,
-    with Adam at 0.001 and PyTorch's initialisation; then the same plain DRAW with MODEL's
-    initialisation and each of four rates, of which the best counts. One after another, on the same
-    images; the bound is of the validation images of drawzoo train. Minutes are of training and of
-    compiling it; evaluation is not counted. Ctrl-C keeps what was measured.
-
-    \b
-    drawzoo bench quality draw-mnist --target 90
-    """
-    import torch
-
-    from drawzoo import DataError, RunConfig, TrainingConfig
-    from drawzoo.commands import (
-        check_writable,
-        data_root,
-        load_images,
-        override,
-        print_json,
-        write_atomic,
-    )
-
-    check_writable(out)
-    config = _prepared(options)
-    from drawzoo_bench.quality import Task, check_sizes, compare, plot, record
-
-    check_sizes(config)
-    changes = {"batch_size": options["batch"], "epochs": epochs}
-    training = override(TrainingConfig(), changes)
-    images, validation = load_images(RunConfig(config, training), data_root(data))
-    if validation is None:
-        raise DataError(
-            f"the {len(images.pixels)} images of {config.dataset} are too few to hold out some "
-            "for the bound; train on more"
-        )
-    task = Task(target, max_minutes, every, torch.device(options["device"]))
-    courses: list[Course] = []
-    interrupted = False
-    try:
-        compare(
-            config,
-            training,
-            images,
-            validation,
-            task,
-            compile=options["compile"],
-            courses=courses,
-            report=_report,
-        )
-    except KeyboardInterrupt:
-        interrupted = True
-    measured = [course for course in courses if course.nats]
-    if measured:
-        write_atomic(out, plot(measured, task))
-        click.echo(f"plotted in {out}", err=True)
-        figures = record(measured, task, config, training)
-        if options["as_json"]:
-            print_json(figures, indent=2)
-        else:
-            _tell(measured, task, figures)
-    if interrupted:
-        raise KeyboardInterrupt
-
-
-def _report(course: Course) -> None:
-    click.echo(
-        f"{course.name}: step {course.step[-1]}, {course.minutes[-1]:.2f} minutes, "
-        f"{course.nats[-1]:.2f} nats",
-        err=True,
-    )
-
-
-def _tell(courses: list[Course], task: Task, figures: dict[str, Any]) -> None:
-    """A line a course that counts, and how much faster the first was."""
-    from drawzoo_bench.quality import best
-
-    ours, tuned = courses[0], best(courses)
-    theirs = [c for c in courses[1:] if c.initialisation == "PyTorch" or c is tuned]
-    for course in (ours, *theirs):
-        note = ", the best of its rates" if course is tuned else ""
-        if course.reached is not None:
-            said = f"{task.target:g} nats in {course.reached:.2f} minutes"
-        else:
-            said = (
-                f"{task.target:g} nats not reached in {course.minutes[-1]:.2f} minutes "
-                f"({course.end}; at best {min(course.nats):.2f})"
-            )
-        click.echo(f"{course.name}{note}: {said}")
-    for course in theirs:
-        # A course that was given up early says nothing of how long it would have taken.
-        if ours.reached and course.minutes[-1] and course.end in ("reached", "out of time"):
-            least = "at most " if course.reached is None else ""
-            share = ours.reached / course.minutes[-1]
-            click.echo(f"{least}{share:.3f} of the minutes of {course.name}")
-    click.echo(
-        f"one after another, {figures['device']}, {figures['threads']} threads, "
-        f"{figures['processor']}, torch {figures['torch']}"
-    )
-
-
-def _prepared(options: dict[str, Any]) -> ModelConfig:
-    """The model to measure, after what the options say of the machine."""
-    from drawzoo import build, model_config
-    from drawzoo.commands import check_config, override, parse_setting
-
-    config = override(model_config(options["model"]), dict(map(parse_setting, options["settings"])))
-    check_config(config)
-
-    import torch
-
-    check_device(options["device"])
-    if options["threads"]:
-        torch.set_num_threads(options["threads"])
-    with torch.device("meta"):
-        return build(config).config
-
-
 def _bench(kind: Any, **options: Any) -> None:
     from drawzoo.commands import print_json
 
-    config = _prepared(options)
+    config = prepared(options)
     from drawzoo_bench.workloads import bench
 
     def measure(batch: int, seconds: float) -> dict[str, Any]:
