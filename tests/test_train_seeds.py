@@ -8,11 +8,11 @@ import torch
 
 import drawzoo
 from drawzoo import RunConfig, Trainer, TrainingConfig
-from drawzoo.data.images import load_dataset
 from drawzoo.engine.randomness import seeded
 from drawzoo.registry.build import build, model_config
 from drawzoo.training.checkpoint import read_checkpoint
 from drawzoo.training.log import read_log
+from drawzoo.training.run_options import read_options
 
 SEEDS, BATCH, STEPS = (0, 3), 16, 4
 
@@ -26,11 +26,13 @@ def script(monkeypatch):
 
 
 def small(name):
-    """A model of few steps and units."""
+    """A model of few steps and units, and images for it."""
     config = model_config(name)
     encoder = msgspec.structs.replace(config.encoder, config=config.encoder.config | {"units": 24})
-    config = msgspec.structs.replace(config, steps=2, dataset="mnist-sample", encoder=encoder)
-    return build(config).config
+    config = build(msgspec.structs.replace(config, steps=2, encoder=encoder)).config
+    pixels = torch.randint(256, (64, *config.image), generator=seeded(0, "images"))
+    labels = torch.arange(64) % 10
+    return config, drawzoo.Images(pixels.byte(), labels, binarize=config.image[0] == 1)
 
 
 def still(model):
@@ -41,11 +43,19 @@ def still(model):
 
 
 @pytest.mark.parametrize(
-    "name", ["draw-mnist", "draw-noattention-mnist", "model1-mnist", "model2-mnist"]
+    "name",
+    [
+        "draw-mnist",
+        "draw-noattention-mnist",
+        "draw-transformer-mnist",
+        "draw-svhn-10k",
+        "model1-mnist",
+        "model2-mnist",
+    ],
 )
 def test_steps_are_the_trainers(script, name, tmp_path):
     """Weights after several steps on the same images and noise: weight decay, clipping, labels."""
-    config, images = small(name), load_dataset("mnist-sample", "test", tmp_path)
+    config, images = small(name)
     training = TrainingConfig(
         epochs=1, batch_size=BATCH, validation=0, weight_decay=0.02, clip_norm=0.5
     )
@@ -80,8 +90,8 @@ def test_steps_are_the_trainers(script, name, tmp_path):
 
 
 def test_an_epoch_is_every_image_once(script, tmp_path):
-    config, images = small("draw-mnist"), load_dataset("mnist-sample", "test", tmp_path)
-    images = images._replace(binarize=False)
+    config, images = small("draw-mnist")
+    images = images._replace(pixels=255 * (images.pixels > 127), binarize=False)
     training = TrainingConfig(epochs=2, batch_size=BATCH, validation=0)
     stacked = script.Stacked(config, SEEDS, images, BATCH, torch.device("cpu"), compile=False)
     runs = script.Runs(stacked, training, images)
@@ -101,7 +111,7 @@ def test_an_epoch_is_every_image_once(script, tmp_path):
 
 def test_the_folders_are_finished_runs(script, tmp_path):
     """Of steps on the device's own numbers."""
-    config, images = small("draw-mnist"), load_dataset("mnist-sample", "test", tmp_path)
+    config, images = small("draw-mnist")
     training = TrainingConfig(epochs=1, batch_size=BATCH, validation=0)
     stacked = script.Stacked(config, SEEDS, images, BATCH, torch.device("cpu"), compile=False)
     runs = script.Runs(stacked, training, images)
@@ -109,11 +119,58 @@ def test_the_folders_are_finished_runs(script, tmp_path):
     for _ in range(runs.per_epoch):
         runs.step()
     assert runs.history.isfinite().all()
-    runs.write(tmp_path / "out", config, training, 1.0)
-    for s, seed in enumerate(SEEDS):
-        folder = tmp_path / "out" / f"seed-{seed}"
+    places = script.folders(tmp_path, ",".join(map(str, SEEDS)), training)
+    for folder in places.values():
+        folder.mkdir()
+    runs.write(list(places.values()), config, tmp_path, 1.0)
+    for s, (seed, folder) in enumerate(places.items()):
         for name, weight in drawzoo.load(f"local-dir:{folder}").named_parameters():
             assert (weight == stacked.weights[name][s]).all()
         checkpoint = read_checkpoint(folder)
         assert checkpoint.step == runs.per_epoch and checkpoint.config.training.seed == seed
         assert read_log(folder)[-1]["step"] == runs.per_epoch
+        assert Path(read_options(folder).data) == tmp_path
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (("draw-mnits",), "draw-mnist"),
+        (("draw-mnist", "--epochs", "0"), "epochs"),
+        (("draw-mnist", "--seeds", "a,b"), "a,b"),
+        (("draw-mnist", "--seeds", "0,0"), "twice"),
+        (("draw-mnist", "--seeds=-1"), "seed"),
+        (("draw-mnist", "--weight-decay", "nan"), "weight_decay"),
+        (("draw-mnist", "--out", "."), "already"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(script, monkeypatch, capsys, tmp_path, words, reason):
+    out = [] if "--out" in words else ["--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["train_seeds.py", *words, *out])
+    with pytest.raises(SystemExit) as end:
+        script.main()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert end.value.code == 2 and reason in last
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_encoder_that_cannot_be_stacked_is_refused(script, tmp_path):
+    config = build(model_config("plain-cluttered-mnist")).config
+    pixels = torch.zeros(BATCH, *config.image, dtype=torch.uint8)
+    images = drawzoo.Images(pixels, torch.zeros(BATCH, dtype=torch.int64), binarize=False)
+    with pytest.raises(drawzoo.ConfigError, match="more than one tensor"):
+        script.Stacked(config, SEEDS, images, BATCH, torch.device("cpu"))
+
+
+def test_what_diverges_is_not_written(script, tmp_path):
+    config, images = small("draw-mnist")
+    training = TrainingConfig(epochs=1, batch_size=BATCH, validation=0)
+    stacked = script.Stacked(config, SEEDS, images, BATCH, torch.device("cpu"), compile=False)
+    runs = script.Runs(stacked, training, images)
+
+    def step():
+        runs.history[runs.done] = float("nan")
+        runs.done.add_(1)
+
+    with pytest.raises(drawzoo.TrainingError, match="not finite"):
+        runs.epoch(step)
