@@ -5,7 +5,10 @@ import torch
 from drawzoo_conv.blocks import ConvFeatures, ConvMaps, DeconvImage
 from drawzoo_conv.encoder import ConvEncoder
 from drawzoo_conv.writer import DeconvWriter
+from drawzoo_supervised.encoder import SupervisedEncoder
+from torch import nn
 
+from drawzoo import Sizes
 from drawzoo.registry.build import build, model_config
 from drawzoo.testing import check_encoder, check_writer
 
@@ -55,6 +58,20 @@ class TestBlocks:
         assert maps.shape == (channels[-1], *(-(-n // 2 ** len(channels)) for n in image[1:]))
         assert ConvFeatures(image, channels, 7)(x).shape == (2, 7)
         assert DeconvImage(7, channels[::-1], image)(torch.rand(2, 7)).shape == x.shape
+
+
+@pytest.mark.parametrize("encoder", [ConvEncoder, SupervisedEncoder])
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_units_may_die_or_not(encoder, activation):
+    """Where a convolution gives negative numbers alone, ReLU ends its training."""
+    sizes = Sizes(image=(1, 8, 8), decoder_shape=(5,), glimpse_shape=(2,))
+    part = encoder(encoder.Config(units=4, channels=(3,), activation=activation), sizes)
+    convolution = next(m for m in part.modules() if isinstance(m, nn.Conv2d))
+    nn.init.constant_(convolution.bias, -3.0)
+    (gradient,) = torch.autograd.grad(
+        part.prepare(torch.rand(2, 1, 8, 8)).sum(), convolution.weight
+    )
+    assert gradient.any() == (activation == "silu")
 
 
 def test_deconvolution_reaches_both_signs():

@@ -20,7 +20,11 @@ from drawzoo.store.sources import shipped
 from drawzoo.store.weights import WEIGHTS, read_model
 from drawzoo.training.muon import SHORT, orthogonalize
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+    # What the compiler says of a GPU is told, and breaks no compilation off.
+    pytest.mark.filterwarnings("default"),
+]
 CUDA = torch.device("cuda")
 
 

@@ -25,6 +25,7 @@ QUICK = [
     "docs/tutorial-sample.md",
     "docs/tutorial-data.md",
     "docs/fooled.md",
+    "docs/training.md",
 ]
 """Pages whose Python takes a second or two together, in the default suite."""
 WHOLE = [

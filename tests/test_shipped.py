@@ -123,7 +123,8 @@ class TestModel:
             assert found.make_context(command, list(args)).params
 
     def test_configuration_is_the_registered_one(self, name):
-        assert read_config(shipped(name)) == build(model_config(name)).config
+        """A setting that is newer than the file has its default in both."""
+        assert build(read_config(shipped(name))).config == build(model_config(name)).config
 
     def test_parameters_are_counted(self, name):
         model = read_model(shipped(name))

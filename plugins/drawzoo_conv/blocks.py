@@ -11,7 +11,12 @@ from collections.abc import Sequence
 
 from torch import nn
 
-__all__ = ["ConvFeatures", "ConvMaps", "DeconvImage"]
+from drawzoo_conv.settings import Activation
+
+__all__ = ["ACTIVATIONS", "ConvFeatures", "ConvMaps", "DeconvImage"]
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
+"""Name → module."""
 
 
 def _side(height: int, width: int) -> int:
@@ -20,11 +25,12 @@ def _side(height: int, width: int) -> int:
 
 
 class ConvMaps(nn.Sequential):
-    """Strided convolutions, ReLU after each; every one halves height and width, rounded up.
+    """Strided convolutions, with activations; each one halves height and width, rounded up.
 
     Arguments:
         image: (C, H, W), in pixels.
         channels: Output channels of each convolution.
+        activation: The activation's name.
 
     Attributes:
         shape: (C', H', W') of the maps.
@@ -36,24 +42,31 @@ class ConvMaps(nn.Sequential):
         (torch.Size([2, 64, 7, 7]), (64, 7, 7))
     """
 
-    def __init__(self, image: tuple[int, int, int], channels: Sequence[int]) -> None:
+    def __init__(
+        self,
+        image: tuple[int, int, int],
+        channels: Sequence[int],
+        activation: Activation = "relu",
+    ) -> None:
         layers: list[nn.Module] = []
         inputs, height, width = image
         for outputs in channels:
             side = _side(height, width)
-            layers += [nn.Conv2d(inputs, outputs, side, stride=2, padding=side // 2), nn.ReLU()]
+            convolution = nn.Conv2d(inputs, outputs, side, stride=2, padding=side // 2)
+            layers += [convolution, ACTIVATIONS[activation]()]
             inputs, height, width = outputs, (height + 1) // 2, (width + 1) // 2
         super().__init__(*layers)
         self.shape = (inputs, height, width)
 
 
 class ConvFeatures(nn.Sequential):
-    """A small CNN: `ConvMaps`, then one dense layer with ReLU.
+    """A small CNN: `ConvMaps`, then one dense layer with the same activation.
 
     Arguments:
         image: (C, H, W), in pixels.
         channels: Output channels of each convolution.
         features: Output features.
+        activation: The activation's name.
 
     Example:
         >>> import torch
@@ -62,9 +75,16 @@ class ConvFeatures(nn.Sequential):
         torch.Size([2, 100])
     """
 
-    def __init__(self, image: tuple[int, int, int], channels: Sequence[int], features: int) -> None:
-        maps = ConvMaps(image, channels)
-        super().__init__(*maps, nn.Flatten(), nn.Linear(math.prod(maps.shape), features), nn.ReLU())
+    def __init__(
+        self,
+        image: tuple[int, int, int],
+        channels: Sequence[int],
+        features: int,
+        activation: Activation = "relu",
+    ) -> None:
+        maps = ConvMaps(image, channels, activation)
+        dense = nn.Linear(math.prod(maps.shape), features)
+        super().__init__(*maps, nn.Flatten(), dense, ACTIVATIONS[activation]())
 
 
 class DeconvImage(nn.Sequential):

@@ -33,7 +33,7 @@ class ConvEncoder(drawzoo.Encoder):
     def __init__(self, config: ConvConfig, sizes: drawzoo.Sizes) -> None:
         super().__init__()
         self.out_features = config.units
-        self.cnn = ConvFeatures(sizes.image, config.channels, config.features)
+        self.cnn = ConvFeatures(sizes.image, config.channels, config.features, config.activation)
         self.drive = nn.Linear(config.features, 4 * config.units, bias=False)
         self.lstm = drawzoo.LSTM(sizes.glimpse + sizes.decoder, config.units)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from drawzoo import Config, Size
 
-__all__ = ["ConvConfig", "DeconvConfig"]
+__all__ = ["Activation", "ConvConfig", "DeconvConfig"]
+
+Activation = Literal["relu", "silu"]
+"""Of an output x: the maximum of x and 0, or x sigmoid(x), which has a gradient below 0 too."""
 
 
 class ConvConfig(Config, frozen=True):
@@ -14,11 +19,14 @@ class ConvConfig(Config, frozen=True):
         units: Units of the LSTM.
         channels: Maps of each convolution, each of which halves height and width.
         features: Features of the image, after the convolutions.
+        activation: After each convolution and on the features. Units of `relu` die in long runs,
+            which those of `silu` do not.
     """
 
     units: Size = 256
     channels: tuple[Size, ...] = (32, 64, 64)
     features: Size = 256
+    activation: Activation = "relu"
 
 
 class DeconvConfig(Config, frozen=True):

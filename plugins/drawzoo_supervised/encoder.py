@@ -11,7 +11,7 @@ import math
 from typing import ClassVar
 
 import torch
-from drawzoo_conv.blocks import ConvMaps
+from drawzoo_conv.blocks import ACTIVATIONS, ConvMaps
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -45,7 +45,8 @@ class SupervisedEncoder(drawzoo.Encoder):
         super().__init__()
         self.out_features = config.units
         self.classes, self.weight = config.classes, config.weight
-        self.maps = ConvMaps(sizes.image, config.channels)
+        self.maps = ConvMaps(sizes.image, config.channels, config.activation)
+        self.activation = ACTIVATIONS[config.activation]()
         size = math.prod(self.maps.shape)
         self.hidden = nn.Linear(size, config.features)
         # For the classes alone: what drives the LSTM stays whole.
@@ -57,7 +58,7 @@ class SupervisedEncoder(drawzoo.Encoder):
     def prepare(self, x: Tensor) -> Tensor:
         """X [B, C, H, W] → the gates' drive and the class logits, [B, 4 U + K]."""
         maps = self.maps(x).flatten(1)
-        hidden = torch.relu(self.hidden(maps))
+        hidden = self.activation(self.hidden(maps))
         classes = torch.softmax(self.logits(hidden), dim=1)
         drive = self.drive(torch.cat([maps, classes], dim=1))
         return torch.cat([drive, self.logits(self.dropout(hidden))], dim=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from drawzoo_conv.settings import Activation
+
 from drawzoo import Config, Size
 
 __all__ = ["SupervisedConfig"]
@@ -16,6 +18,7 @@ class SupervisedConfig(Config, frozen=True):
         features: Units of the last hidden layer of the classifier.
         classes: Classes of the labels.
         weight: Of the cross-entropy beside the bound, both in nats.
+        activation: After each convolution and the hidden layer, as of the encoder `conv`.
     """
 
     units: Size = 256
@@ -23,3 +26,4 @@ class SupervisedConfig(Config, frozen=True):
     features: Size = 128
     classes: Size = 10
     weight: float = 2.0
+    activation: Activation = "relu"

@@ -3,7 +3,7 @@ import { CropNet, WindowNet, filterbank, read, triangles, write } from "./attent
 import { ConvFeatures, ConvMaps, DeconvImage } from "./conv.js";
 import { GRU } from "./gru.js";
 import { LogisticMixture, bernoulli, intensities, logistic } from "./likelihoods.js";
-import { Linear, concatenate, relu } from "./linear.js";
+import { Linear, concatenate } from "./linear.js";
 import { LSTM } from "./lstm.js";
 import { TransformerEncoder } from "./transformer.js";
 
@@ -86,7 +86,7 @@ class GatedEncoder {
 class ConvEncoder extends LSTMEncoder {
   constructor(tensors, config, sizes) {
     super(tensors, config, sizes);
-    this.cnn = new ConvFeatures(tensors, "encoder.cnn", sizes.image, config.channels, config.features);
+    this.cnn = new ConvFeatures(tensors, "encoder.cnn", sizes.image, config);
     this.drive = new Linear(tensors, "encoder.drive", config.features, 4 * config.units, { bias: false });
   }
 
@@ -98,7 +98,7 @@ class ConvEncoder extends LSTMEncoder {
 class SupervisedEncoder extends LSTMEncoder {
   constructor(tensors, config, sizes) {
     super(tensors, config, sizes);
-    this.maps = new ConvMaps(tensors, "encoder.maps", sizes.image, config.channels);
+    this.maps = new ConvMaps(tensors, "encoder.maps", sizes.image, config.channels, config.activation);
     this.hidden = new Linear(tensors, "encoder.hidden", this.maps.size, config.features);
     this.logits = new Linear(tensors, "encoder.logits", config.features, config.classes);
     const inputs = this.maps.size + config.classes;
@@ -107,7 +107,7 @@ class SupervisedEncoder extends LSTMEncoder {
 
   prepare(x) {
     const maps = this.maps.apply(x);
-    const logits = this.logits.apply(relu(this.hidden.apply(maps)));
+    const logits = this.logits.apply(this.maps.activate(this.hidden.apply(maps)));
     const best = Math.max(...logits), odds = logits.map((value) => Math.exp(value - best));
     const sum = odds.reduce((total, value) => total + value, 0);
     return this.drive.apply(maps, odds.map((value) => value / sum));
@@ -192,9 +192,12 @@ export const COMPONENTS = {
     "lstm-private": [UNITS, (...all) => new LSTMEncoder(...all, false)],
     gated: [UNITS, (...all) => new GatedEncoder(...all)],
     transformer: [{ ...UNITS, heads: 4, memory: 10 }, (...all) => new TransformerEncoder(...all)],
-    conv: [{ ...UNITS, channels: [32, 64, 64], features: 256 }, (...all) => new ConvEncoder(...all)],
+    conv: [
+      { ...UNITS, channels: [32, 64, 64], features: 256, activation: "relu" },
+      (...all) => new ConvEncoder(...all),
+    ],
     supervised: [
-      { ...UNITS, channels: [16, 64, 64], features: 128, classes: 10, weight: 2 },
+      { ...UNITS, channels: [16, 64, 64], features: 128, classes: 10, weight: 2, activation: "relu" },
       (...all) => new SupervisedEncoder(...all),
     ],
   },

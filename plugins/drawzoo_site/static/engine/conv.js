@@ -1,12 +1,13 @@
 /** Convolutions of stride 2 and their transposes, as Models I to III have them. */
-import { Linear, relu } from "./linear.js";
+import { ACTIVATIONS, Linear, relu } from "./linear.js";
 
 const kernelFor = (height, width) => (Math.min(height, width) >= 14 ? 5 : 3);
 const halved = (side) => (side + 1) >> 1;
 
-/** Strided convolutions, ReLU after each; every one halves height and width, rounded up. */
+/** Strided convolutions, an activation after each; every one halves height and width, rounded up. */
 export class ConvMaps {
-  constructor(tensors, name, image, channels) {
+  constructor(tensors, name, image, channels, activation) {
+    this.activate = ACTIVATIONS[activation];
     let [inputs, height, width] = image;
     this.layers = channels.map((outputs, index) => {
       const kernel = kernelFor(height, width), layer = { inputs, outputs, height, width, kernel };
@@ -19,7 +20,7 @@ export class ConvMaps {
   }
 
   apply(x) {
-    return this.layers.reduce((maps, layer) => relu(convolve(maps, layer)), x);
+    return this.layers.reduce((maps, layer) => this.activate(convolve(maps, layer)), x);
   }
 }
 
@@ -54,15 +55,15 @@ function convolve(x, layer) {
   return y;
 }
 
-/** `ConvMaps`, then one dense layer with ReLU. */
+/** `ConvMaps`, then one dense layer with the same activation. */
 export class ConvFeatures {
-  constructor(tensors, name, image, channels, features) {
-    this.maps = new ConvMaps(tensors, name, image, channels);
+  constructor(tensors, name, image, { channels, features, activation }) {
+    this.maps = new ConvMaps(tensors, name, image, channels, activation);
     this.dense = new Linear(tensors, `${name}.${2 * channels.length + 1}`, this.maps.size, features);
   }
 
   apply(x) {
-    return relu(this.dense.apply(this.maps.apply(x)));
+    return this.maps.activate(this.dense.apply(this.maps.apply(x)));
   }
 }
 

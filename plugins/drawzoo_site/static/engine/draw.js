@@ -1,6 +1,7 @@
 /** DRAW: drawings from the prior, from codes, and of images; one at a time, every step kept. */
 import { COMPONENTS } from "./components.js";
 import { ModelError } from "./errors.js";
+import { ACTIVATIONS } from "./linear.js";
 import { normal } from "./random.js";
 import { parse } from "./safetensors.js";
 
@@ -42,6 +43,7 @@ function component(config, kind) {
     const like = Object.hasOwn(defaults, key) ? defaults[key] : undefined;
     const good = Array.isArray(like)
       ? Array.isArray(value) && value.length >= 1 && value.length <= 16 && value.every(isSize)
+      : typeof like === "string" ? Object.hasOwn(ACTIVATIONS, value)
       : like !== undefined && (isSize(value) || (key === "weight" && Number.isFinite(value)));
     if (!good) throw new ModelError(`config.json: the ${kind}'s ${key} cannot be ${JSON.stringify(value)}`);
   }

@@ -58,3 +58,6 @@ export function concatenate(parts) {
 
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 export const relu = (x) => x.map((value) => Math.max(value, 0));
+const silu = (x) => x.map((value) => value * sigmoid(value));
+/** By their names in a configuration. */
+export const ACTIVATIONS = { relu, silu };
