@@ -88,8 +88,9 @@ class Stacked:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seeded(seed, "weights").initial_seed())
                 models.append(build(config))
-            models[-1].start_from(images.mean())
         check_images(models[0], images, batch, 1)
+        for model in models:
+            model.start_from(images.mean())
         check_components(models[0])
         some = images.batch(torch.arange(min(len(images.pixels), 1_000)))
         models[0].likelihood.check(some)
@@ -143,7 +144,7 @@ class Stacked:
         return torch.stack([nats, model.encoder.auxiliary_loss(context, labels).mean()])
 
     def differentiate(self, x: Tensor, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """Leaves the gradients in `gradients`; returns loss, bound and KL, [S, 3].
+        """Leaves the gradients in `gradients`; returns loss, bound and KL in nats, [S, 3].
 
         Backwards through time by hand: the gradients of a weight's T uses are added by few kernels.
 
@@ -216,7 +217,12 @@ class Stacked:
 
 
 class Optimizer:
-    """The optimiser `muon` of `drawzoo train`, for stacked weights; clips each seed's gradient."""
+    """The optimiser `muon` of `drawzoo train`, for stacked weights; clips each seed's gradient.
+
+    Arguments:
+        stacked: The models, whose `gradients` it takes.
+        training: The learning rates, weight decay and norm.
+    """
 
     def __init__(self, stacked: Stacked, training: TrainingConfig) -> None:
         self.stacked, self.training = stacked, training
@@ -245,6 +251,8 @@ class Optimizer:
         return norm
 
     def _muon(self, rate: Tensor) -> None:
+        if not self.momentum:
+            return
         names, momenta = list(self.momentum), list(self.momentum.values())
         gradients = [self.stacked.gradients[name] for name in names]
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)

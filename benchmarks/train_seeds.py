@@ -6,9 +6,9 @@ drawing is compiled, whatever T, and a whole training step is one CUDA graph.
 
 The recipe is `drawzoo train MODEL --seeds … --set validation=0 --device cuda --precision tf32`, and
 each seed gets a folder as this command would make it, for `drawzoo evaluate` and `drawzoo card`.
-But the optimiser's state is not kept, so that no epochs can be added, and nothing is saved before
-the end. Initial weights are the same; images, their order, binarisation and noise are of the GPU's
-generator.
+But the optimiser's state is not kept, so that epochs that `--resume` adds begin with an empty one,
+and nothing is saved before the end. Initial weights are the same; images, their order, binarisation
+and noise are of the GPU's generator.
 
 Several such programs at once, after `nvidia-cuda-mps-control -d`, fill a GPU better than one.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from torch import Tensor
 from drawzoo.commands import data_root, override
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.disk.atomic import make_folder, no_empty_folder, write_atomic
+from drawzoo.disk.paths import expanded
 from drawzoo.engine.saving import write_model
 from drawzoo.errors import ConfigError, DrawzooError, OutputError, TrainingError
 from drawzoo.registry.build import build, model_config
@@ -141,7 +143,11 @@ class Runs:
     def write(
         self, folders: list[Path], config: ModelConfig, data: Path | None, took: float
     ) -> None:
-        """The run of each seed into its folder."""
+        """Writes the run of each seed into its folder, after a training of `took` seconds.
+
+        Raises:
+            OutputError: If a file cannot be written.
+        """
         training, total = self.training, len(self.history)
         speed = float(f"{total * training.batch_size / took:.4g}")
         for s, (seed, folder) in enumerate(zip(self.stacked.seeds, folders, strict=True)):
@@ -163,7 +169,11 @@ class Runs:
 
 
 def folders(out: Path, seeds: str, training: TrainingConfig) -> dict[int, Path]:
-    """Seed → the folder of its run."""
+    """Seed → the folder of its run.
+
+    Raises:
+        ConfigError: If a seed is none.
+    """
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
@@ -176,21 +186,26 @@ def folders(out: Path, seeds: str, training: TrainingConfig) -> dict[int, Path]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains, and writes the runs."""
+    """Trains, and writes the runs.
+
+    Raises:
+        DrawzooError: If something that was asked for cannot be done.
+    """
     with torch.device("meta"):
         config = build(model_config(args.model)).config
     asked = {"epochs": args.epochs, "weight_decay": args.weight_decay, "validation": 0}
     training = override(TrainingConfig(), asked)
-    places = folders(args.out, args.seeds, training)
-    if args.out.exists():
-        raise OutputError(f"{args.out} is there already; name another folder")
+    out = expanded(args.out)
+    places = folders(out, args.seeds, training)
+    if os.path.lexists(out):
+        raise OutputError(f"{out} is there already; name another folder")
     if not torch.cuda.is_available():
         raise ConfigError("there is no GPU; use drawzoo train --seeds")
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     images = load_dataset(config.dataset, "train", data_root(args.data), image=config.image)
-    with no_empty_folder(args.out):
-        make_folder(args.out)
+    with no_empty_folder(out):
+        make_folder(out)
         stacked = Stacked(config, list(places), images, training.batch_size, torch.device("cuda"))
         runs = Runs(stacked, training, images)
         step = runs.replayed()

@@ -314,7 +314,6 @@ class TestHostile:
             {"image": None},
             {"format": 1},
             {"reader": None},
-            {"encoder": {"name": "conv", "plugin": "drawzoo", "config": {"activation": "gelu"}}},
             {"reader": {"name": {"toString": 1}, "plugin": "drawzoo"}},
             {"reader": {"name": "__proto__", "plugin": "drawzoo", "config": {}}},
             {"reader": {"name": "attention", "plugin": "drawzoo", "config": {"size": 1e300}}},
@@ -326,6 +325,12 @@ class TestHostile:
     def test_configurations(self, folder, changes):
         self.change(folder, **changes)
         self.refused(folder)
+
+    @pytest.mark.parametrize("value", ["gelu", ["silu"], 1, None])
+    def test_activations(self, folder, value):
+        config = {"activation": value}
+        self.change(folder, encoder={"name": "conv", "plugin": "drawzoo", "config": config})
+        self.refused(folder, "activation", json.dumps(value))
 
     @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
     def test_no_configuration(self, folder, text):

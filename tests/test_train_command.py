@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 from runs import TINY_RUN, state, steps_of
 from safetensors.torch import load_file
 
 import drawzoo
+from drawzoo import RunConfig
 from drawzoo.cli import main, runs
 from drawzoo.disk.atomic import locked
 from drawzoo.errors import ConfigError, OutputError, TrainingError
 from drawzoo.store.weights import WEIGHTS
-from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint
+from drawzoo.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from drawzoo.training.loop import Trainer
 from drawzoo.training.run_options import OPTIONS, RunOptions, read_options
 
@@ -167,6 +169,16 @@ class TestCommand:
         # What is said now wins.
         assert train("--resume", "--data", "/other", "--checkpoint-steps", "9")[0] == 0
         assert read_options(tmp_path / "run") == RunOptions("/other", 9)
+
+    def test_resume_of_a_run_that_is_older_than_a_setting(self, train, done):
+        checkpoint = read_checkpoint(done)
+        reader = checkpoint.config.model.reader
+        assert reader.config == {"size": 5}
+        older = msgspec.structs.replace(reader, config={})
+        model = msgspec.structs.replace(checkpoint.config.model, reader=older)
+        config = RunConfig(model, checkpoint.config.training)
+        write_checkpoint(done, checkpoint._replace(config=config))
+        assert train("--resume")[0] == 0
 
     def test_resume_remembers_the_precision(self, train, tmp_path):
         for arguments in ([*self.new, "--precision", "bf16"], ["--resume"]):

@@ -91,7 +91,7 @@ def test_steps_are_the_trainers(script, name, tmp_path):
 
 def test_an_epoch_is_every_image_once(script, tmp_path):
     config, images = small("draw-mnist")
-    images = images._replace(pixels=255 * (images.pixels > 127), binarize=False)
+    images = images._replace(pixels=255 * (images.pixels > 127).byte(), binarize=False)
     training = TrainingConfig(epochs=2, batch_size=BATCH, validation=0)
     stacked = script.Stacked(config, SEEDS, images, BATCH, torch.device("cpu"), compile=False)
     runs = script.Runs(stacked, training, images)
@@ -154,7 +154,14 @@ def test_bad_input_is_refused_before_any_work(script, monkeypatch, capsys, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_an_encoder_that_cannot_be_stacked_is_refused(script, tmp_path):
+def test_images_that_do_not_fit_are_refused(script):
+    config, images = small("draw-mnist")
+    images = images._replace(pixels=images.pixels[:, :, :20, :20])
+    with pytest.raises(drawzoo.ConfigError, match="takes images of"):
+        script.Stacked(config, SEEDS, images, BATCH, torch.device("cpu"))
+
+
+def test_an_encoder_that_cannot_be_stacked_is_refused(script):
     config = build(model_config("plain-cluttered-mnist")).config
     pixels = torch.zeros(BATCH, *config.image, dtype=torch.uint8)
     images = drawzoo.Images(pixels, torch.zeros(BATCH, dtype=torch.int64), binarize=False)

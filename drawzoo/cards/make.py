@@ -245,7 +245,8 @@ def _write_card(
         entry and entry.weights and folder.parent.resolve() == shelf(entry.weights).cards.resolve()
     )
     card = model_card(
-        trained.config,
+        # As the file has it, which may be older than a setting.
+        read_config(aside),
         record,
         summary=entry.summary if entry and entry.summary else "a model of its owner's",
         name=name_of(entry) if entry and pinned else None,

@@ -157,7 +157,8 @@ def command(
             raise click.UsageError(f"the run in {out} has not begun; name the model to train")
         config = _completed(config)
         if checkpoint is not None:
-            check_same(run, checkpoint.config, config)
+            # A run may be older than a setting, which then has its default.
+            check_same(run, _completed(checkpoint.config), config)
         planned.append(Run(run, config, checkpoint))
     again = ["drawzoo", *plugin_options(), "train", "--resume", "--out", str(out)]
     again += ["--seeds", ",".join(map(str, seeds))] if seeds else []

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from drawzoo.ops.private import multiplies_bfloat16
+from drawzoo.training.vanished import without_subnormals
 
 __all__ = ["Muon", "matrices", "orthogonalize"]
 
@@ -27,12 +28,10 @@ SHORT = 64
 """Matrices of fewer rows or columns stay in float32: bfloat16 saves nothing there."""
 
 
-NEGLIGIBLE, VANISHED = 1e-9, 1e-30
-"""Elements of a matrix of norm 1, and of a momentum, that count as 0.
-
-The momentum of a unit that has died halves every 14 steps, and arithmetic with the smallest numbers
-there are, the subnormal ones, takes a hundred times as long: with half of a layer's units dead, a
-step took five times as long."""
+NEGLIGIBLE = 1e-9
+"""Elements of a matrix of norm 1 that count as 0: below the rounding of the others, and so large
+that no product of three is subnormal (see `drawzoo.training.vanished`). With half of the units of a
+layer dead, a step took five times as long."""
 
 
 def matrices(model: nn.Module) -> dict[nn.Parameter, int]:
@@ -58,6 +57,7 @@ def orthogonalize(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
     of \(X / \|X\|_F\) towards 1. The coefficients trade exactness for speed: five iterations end
     between 0.7 and 1.2 where the singular values were not far apart, and do not converge. Products
     are in bfloat16 where the processor has units for it, as the result is no more exact than that.
+    Elements below 1e-9 of the norm count as 0.
     """
     rows, columns = matrices.shape[-2:]
     x = matrices.mT if rows > columns else matrices
@@ -109,6 +109,7 @@ class Muon(torch.optim.Optimizer):
             for some in sorted(set(blocks.values()))
         ]
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        without_subnormals(self)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -136,5 +137,4 @@ class Muon(torch.optim.Optimizer):
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 1 - momentum)
-        state["momentum"] = torch.hardshrink(state["momentum"], VANISHED)
         return torch.lerp(gradient, state["momentum"], momentum).contiguous()

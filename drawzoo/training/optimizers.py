@@ -16,6 +16,7 @@ from drawzoo.errors import PluginError
 from drawzoo.registry.loader import registry
 from drawzoo.schema.training import TrainingConfig
 from drawzoo.training.muon import Muon, matrices
+from drawzoo.training.vanished import without_subnormals
 
 __all__ = ["MakeOptimizers", "adam", "adamw", "make_optimizers", "muon"]
 
@@ -36,26 +37,24 @@ class MakeOptimizers(Protocol):
 
 def adam(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Adam (Kingma and Ba, 2015); its weight decay is part of the gradient."""
-    return [
-        torch.optim.Adam(
-            model.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
-    ]
+    adam = torch.optim.Adam(
+        model.parameters(),
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    return [without_subnormals(adam)]
 
 
 def adamw(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
-    return [
-        torch.optim.AdamW(
-            model.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
-    ]
+    adamw = torch.optim.AdamW(
+        model.parameters(),
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    return [without_subnormals(adamw)]
 
 
 def muon(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
@@ -68,7 +67,8 @@ def muon(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimiz
         rate, decay = training.matrix_learning_rate, training.weight_decay
         optimizers.append(Muon(suited, rate, weight_decay=decay))
     if rest:
-        optimizers.append(torch.optim.Adam(rest, lr=training.learning_rate, fused=True))
+        adam = torch.optim.Adam(rest, lr=training.learning_rate, fused=True)
+        optimizers.append(without_subnormals(adam))
     return optimizers
 
 

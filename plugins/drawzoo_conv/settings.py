@@ -19,8 +19,8 @@ class ConvConfig(Config, frozen=True):
         units: Units of the LSTM.
         channels: Maps of each convolution, each of which halves height and width.
         features: Features of the image, after the convolutions.
-        activation: After each convolution and on the features. Units of `relu` die in long runs,
-            which those of `silu` do not.
+        activation: After each convolution and on the features. Most units of `relu` die in a long
+            training; `silu` has a gradient on both sides.
     """
 
     units: Size = 256

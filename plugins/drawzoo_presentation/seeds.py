@@ -21,7 +21,7 @@ class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured."""
 
     command: str
-    """The command of the recipe; docs/presentation.md says what ran it."""
+    """The command of the recipe; what ran was an earlier form of it (docs/presentation.md)."""
     protocol: str
     split: str
     images: int

@@ -18,7 +18,7 @@ class SupervisedConfig(Config, frozen=True):
         features: Units of the last hidden layer of the classifier.
         classes: Classes of the labels.
         weight: Of the cross-entropy beside the bound, both in nats.
-        activation: After each convolution and the hidden layer, as of the encoder `conv`.
+        activation: After each convolution and the hidden layer, as in the encoder `conv`.
     """
 
     units: Size = 256

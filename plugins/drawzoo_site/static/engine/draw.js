@@ -43,7 +43,7 @@ function component(config, kind) {
     const like = Object.hasOwn(defaults, key) ? defaults[key] : undefined;
     const good = Array.isArray(like)
       ? Array.isArray(value) && value.length >= 1 && value.length <= 16 && value.every(isSize)
-      : typeof like === "string" ? Object.hasOwn(ACTIVATIONS, value)
+      : key === "activation" ? like !== undefined && typeof value === "string" && Object.hasOwn(ACTIVATIONS, value)
       : like !== undefined && (isSize(value) || (key === "weight" && Number.isFinite(value)));
     if (!good) throw new ModelError(`config.json: the ${kind}'s ${key} cannot be ${JSON.stringify(value)}`);
   }
