@@ -27,7 +27,6 @@ ITERATIONS = 3
 SHORT = 64
 """Matrices of fewer rows or columns stay in float32: bfloat16 saves nothing there."""
 
-
 NEGLIGIBLE = 1e-9
 """Elements of a matrix of norm 1 that count as 0: below the rounding of the others, and so large
 that no product of three is subnormal (see `drawzoo.training.vanished`). With half of the units of a

@@ -6,7 +6,7 @@ torch's, each with parameters of its own; their learning rates all follow one sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -37,24 +37,12 @@ class MakeOptimizers(Protocol):
 
 def adam(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Adam (Kingma and Ba, 2015); its weight decay is part of the gradient."""
-    adam = torch.optim.Adam(
-        model.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
-    return [without_subnormals(adam)]
+    return [_made(torch.optim.Adam, model.parameters(), training, training.weight_decay)]
 
 
 def adamw(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
-    adamw = torch.optim.AdamW(
-        model.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
-    return [without_subnormals(adamw)]
+    return [_made(torch.optim.AdamW, model.parameters(), training, training.weight_decay)]
 
 
 def muon(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
@@ -67,9 +55,18 @@ def muon(model: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimiz
         rate, decay = training.matrix_learning_rate, training.weight_decay
         optimizers.append(Muon(suited, rate, weight_decay=decay))
     if rest:
-        adam = torch.optim.Adam(rest, lr=training.learning_rate, fused=True)
-        optimizers.append(without_subnormals(adam))
+        optimizers.append(_made(torch.optim.Adam, rest, training, 0.0))
     return optimizers
+
+
+def _made(
+    kind: type[torch.optim.Adam],
+    parameters: Iterable[nn.Parameter],
+    training: TrainingConfig,
+    weight_decay: float,
+) -> torch.optim.Adam:
+    rate = training.learning_rate
+    return without_subnormals(kind(parameters, lr=rate, weight_decay=weight_decay, fused=True))
 
 
 def make_optimizers(model: nn.Module, training: TrainingConfig) -> Sequence[torch.optim.Optimizer]:

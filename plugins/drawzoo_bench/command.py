@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from drawzoo.commands import OutputFile, Registered, data_option, json_option
-from drawzoo_bench.options import prepared, shared_options
+from drawzoo.commands import Registered, data_option, json_option
+from drawzoo_bench.options import plot_option, prepared, shared_options
 
 SAMPLE_BATCHES = (100, 250, 500, 1000, 2000)
 """Tried by `bench sample` for the best one."""
@@ -146,13 +146,7 @@ def coders(
 
 @command.command
 @shared_options(batch=100, compile=False)
-@click.option(
-    "--out",
-    type=OutputFile(".png"),
-    default=Path("scaling.png"),
-    show_default="scaling.png, with a number if that is there",
-    help="The plot (PNG).",
-)
+@plot_option("scaling.png")
 def scaling(out: Path, **options: Any) -> None:
     """Measures a training step against T, batch, units and pixels, and plots it."""
     import functools

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.commands import Registered, check_device, json_option
+from drawzoo.commands import OutputFile, Registered, check_device, json_option
 
 if TYPE_CHECKING:
     from drawzoo import ModelConfig
 
-__all__ = ["prepared", "shared_options"]
+__all__ = ["plot_option", "prepared", "shared_options"]
+
+
+def plot_option(default: str) -> Callable[[Any], Any]:
+    """`--out`, the plot."""
+    return click.option(
+        "--out",
+        type=OutputFile(".png"),
+        default=Path(default),
+        show_default=f"{default}, with a number if that is there",
+        help="The plot (PNG).",
+    )
 
 
 def shared_options(batch: int, compile: bool, *, seconds: bool = True) -> Callable[[Any], Any]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawzoo.commands import OutputFile, data_option
-from drawzoo_bench.options import prepared, shared_options
+from drawzoo.commands import data_option
+from drawzoo_bench.options import plot_option, prepared, shared_options
 
 if TYPE_CHECKING:
     from drawzoo_bench.quality import Course, Task
@@ -46,13 +46,7 @@ __all__ = ["command"]
     help="Steps from one evaluation to the next.",
 )
 @data_option
-@click.option(
-    "--out",
-    type=OutputFile(".png"),
-    default=Path("quality.png"),
-    show_default="quality.png, with a number if that is there",
-    help="The plot (PNG).",
-)
+@plot_option("quality.png")
 def command(
     target: float,
     max_minutes: float | None,
