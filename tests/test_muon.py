@@ -49,6 +49,19 @@ class TestOrthogonalize:
         off = core - torch.diag_embed(core.diagonal(dim1=-2, dim2=-1))
         assert off.abs().max() < 0.02
 
+    @pytest.mark.parametrize("shape", [*SHAPES, (3, 40), (40, 3), (70, 150)])
+    @pytest.mark.parametrize("iterations", [1, 2, 3])
+    def test_are_the_iterations_of_the_polynomial(self, shape, iterations):
+        given = random(2, *shape).double()
+        expected = given / torch.linalg.matrix_norm(given, keepdim=True)
+        a, b, c = muon.COEFFICIENTS
+        for _ in range(iterations):
+            gram = expected @ expected.mT
+            expected = a * expected + b * gram @ expected + c * gram @ gram @ expected
+        for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 2e-5)):
+            actual = orthogonalize(given.to(dtype), iterations)
+            torch.testing.assert_close(actual, expected.to(dtype), rtol=0, atol=tolerance)
+
     def test_of_zeros_are_zeros(self):
         assert torch.equal(orthogonalize(torch.zeros(2, 3, 4)), torch.zeros(2, 3, 4))
 
