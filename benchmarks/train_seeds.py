@@ -6,9 +6,10 @@ drawing is compiled, whatever T, and a whole training step is one CUDA graph.
 
 The recipe is `drawzoo train MODEL --seeds … --set validation=0 --device cuda --precision tf32`, and
 each seed gets a folder as this command would make it, for `drawzoo evaluate` and `drawzoo card`.
-But the optimiser's state is not kept, so that epochs that `--resume` adds begin with an empty one,
-and nothing is saved before the end. Initial weights are the same; images, their order, binarisation
-and noise are of the GPU's generator.
+`--set KEY=VALUE` changes a setting as there, but for a few. The optimiser's state is not kept, so
+that epochs that `--resume` adds begin with an empty one, and nothing is saved before the end.
+Initial weights are the same; images, their order, binarisation and noise are of the GPU's
+generator.
 
 Several such programs at once, after `nvidia-cuda-mps-control -d`, fill a GPU better than one.
 """
@@ -22,24 +23,36 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import msgspec
 import torch
 from stacked import Optimizer, Stacked
 from torch import Tensor
 
-from drawzoo.commands import data_root, override
+from drawzoo.cli.train import run_config
+from drawzoo.commands import data_root, override, parse_setting
 from drawzoo.data.images import Images, load_dataset
 from drawzoo.disk.atomic import make_folder, no_empty_folder, write_atomic
 from drawzoo.disk.paths import expanded
 from drawzoo.engine.saving import write_model
 from drawzoo.errors import ConfigError, DrawzooError, OutputError, TrainingError
-from drawzoo.registry.build import build, model_config
+from drawzoo.registry.build import build
 from drawzoo.schema.model import ModelConfig
 from drawzoo.schema.training import RunConfig, TrainingConfig
 from drawzoo.training.checkpoint import Checkpoint, write_checkpoint
 from drawzoo.training.log import LOG
 from drawzoo.training.loop import LOG_STEPS, schedule
 from drawzoo.training.run_options import CHECKPOINT_STEPS, write_options
+
+FIXED = {
+    "validation": 0,
+    "optimizer": "muon",
+    "ema_decay": 0.0,
+    "max_steps": None,
+    "restarts": (),
+    "init_from": None,
+}
+"""What cannot be set here."""
 
 WARMUP = 3
 """Steps before the capture: compilation, and what libraries do at their first calls."""
@@ -191,10 +204,14 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         DrawzooError: If something that was asked for cannot be done.
     """
+    asked = {"epochs": args.epochs, "validation": 0} | dict(map(parse_setting, args.set))
+    wanted = run_config(args.model, asked)
+    training = wanted.training
+    for name, value in FIXED.items():
+        if getattr(training, name) != value:
+            raise ConfigError(f"--set {name}: here it is {value} alone; use drawzoo train --seeds")
     with torch.device("meta"):
-        config = build(model_config(args.model)).config
-    asked = {"epochs": args.epochs, "weight_decay": args.weight_decay, "validation": 0}
-    training = override(TrainingConfig(), asked)
+        config = build(wanted.model).config
     out = expanded(args.out)
     places = folders(out, args.seeds, training)
     if os.path.lexists(out):
@@ -226,12 +243,12 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=TrainingConfig().epochs)
-    parser.add_argument("--weight-decay", type=float, default=0.0)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     try:
         run(parser.parse_args())
-    except DrawzooError as error:
+    except (DrawzooError, click.UsageError) as error:
         parser.error(str(error))
 
 

@@ -140,7 +140,12 @@ def test_the_folders_are_finished_runs(script, tmp_path):
         (("draw-mnist", "--seeds", "a,b"), "a,b"),
         (("draw-mnist", "--seeds", "0,0"), "twice"),
         (("draw-mnist", "--seeds=-1"), "seed"),
-        (("draw-mnist", "--weight-decay", "nan"), "weight_decay"),
+        (("draw-mnist", "--set", "weight_decay=nan"), "weight_decay"),
+        (("draw-mnist", "--set", "encoder.units=many"), "units"),
+        (("draw-mnist", "--set", "stepps=3"), "'stepps'"),
+        (("draw-mnist", "--set", "steps"), "KEY=VALUE"),
+        (("draw-mnist", "--set", "validation=100"), "validation: here it is 0"),
+        (("draw-mnist", "--set", "optimizer=adam"), "here it is muon"),
         (("draw-mnist", "--out", "."), "already"),
     ],
 )

@@ -126,7 +126,7 @@ def command(
     runs = {out / f"seed-{one}": changes | {"seed": one} for one in seeds or ()} or {out: changes}
     there = any((run / CHECKPOINT).exists() for run in runs)
     if model:
-        asked = {run: _run_config(model, own) for run, own in runs.items()}
+        asked = {run: run_config(model, own) for run, own in runs.items()}
     elif init_from and not there:
         asked = {run: _finer(init_from, own) for run, own in runs.items()}
     else:
@@ -208,7 +208,7 @@ def _of_own_images(model: str) -> str:
     return own if own in list_models() else model
 
 
-def _run_config(name: str, changes: dict[str, Any]) -> RunConfig:
+def run_config(name: str, changes: dict[str, Any]) -> RunConfig:
     """The run for a registered model or a configuration file."""
     from drawzoo.errors import ConfigError
     from drawzoo.registry.build import model_config
