@@ -173,7 +173,7 @@ class TestParameters:
             "decoder.lstm.gates.weight": 4,
             "encoder.lstm.gates.weight": 4,
             "encoder.drive.weight": 4,
-            **{f"encoder.cnn.{i}.weight": 1 for i in (0, 2, 4)},
+            **{f"encoder.cnn.{i}.weight": 1 for i in (0, 2, 4, 7)},
         }
 
     def test_blocks_that_are_declared_of_a_convolution_are_kept(self):

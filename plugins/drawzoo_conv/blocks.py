@@ -85,6 +85,8 @@ class ConvFeatures(nn.Sequential):
         maps = ConvMaps(image, channels, activation)
         dense = nn.Linear(math.prod(maps.shape), features)
         super().__init__(*maps, nn.Flatten(), dense, ACTIVATIONS[activation]())
+        # `nn.Sequential` numbers its modules; the dense layer is the last but one.
+        self.matrix_blocks = {f"{len(self) - 2}.weight": 1}
 
 
 class DeconvImage(nn.Sequential):
