@@ -6,10 +6,10 @@ drawing is compiled, whatever T, and a whole training step is one CUDA graph.
 
 The recipe is `drawzoo train MODEL --seeds … --set validation=0 --device cuda --precision tf32`, and
 each seed gets a folder as this command would make it, for `drawzoo evaluate` and `drawzoo card`.
-`--set KEY=VALUE` changes a setting as there, but for a few. The optimiser's state is not kept, so
-that epochs that `--resume` adds begin with an empty one, and nothing is saved before the end.
-Initial weights are the same; images, their order, binarisation and noise are of the GPU's
-generator.
+`--set KEY=VALUE` changes a setting of the model or of the training, as in `drawzoo train`, but not
+those of `FIXED`. The optimiser's state is not kept, so that epochs that `--resume` adds begin with
+an empty one, and nothing is saved before the end. Initial weights are the same; images, their
+order, binarisation and noise are of the GPU's generator.
 
 Several such programs at once, after `nvidia-cuda-mps-control -d`, fill a GPU better than one.
 """
@@ -20,7 +20,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -44,15 +44,8 @@ from drawzoo.training.log import LOG
 from drawzoo.training.loop import LOG_STEPS, schedule
 from drawzoo.training.run_options import CHECKPOINT_STEPS, write_options
 
-FIXED = {
-    "validation": 0,
-    "optimizer": "muon",
-    "ema_decay": 0.0,
-    "max_steps": None,
-    "restarts": (),
-    "init_from": None,
-}
-"""What cannot be set here."""
+FIXED = ("seed", "validation", "optimizer", "ema_decay", "max_steps", "restarts", "init_from")
+"""Settings that the script does not have."""
 
 WARMUP = 3
 """Steps before the capture: compilation, and what libraries do at their first calls."""
@@ -198,20 +191,29 @@ def folders(out: Path, seeds: str, training: TrainingConfig) -> dict[int, Path]:
     return {number: out / f"seed-{number}" for number in numbers}
 
 
+def recipe(name: str, epochs: int, settings: Sequence[str]) -> tuple[ModelConfig, TrainingConfig]:
+    """The model, with all settings of its components, and its optimisation.
+
+    Raises:
+        ConfigError: If a setting, KEY=VALUE, is none, or none here.
+        UnknownNameError: If there is no such model.
+    """
+    changes = dict(map(parse_setting, settings))
+    for key in FIXED:
+        if key in changes:
+            raise ConfigError(f"--set {key} is not possible here; use drawzoo train --seeds")
+    wanted = run_config(name, {"epochs": epochs, "validation": 0} | changes)
+    with torch.device("meta"):
+        return build(wanted.model).config, wanted.training
+
+
 def run(args: argparse.Namespace) -> None:
     """Trains, and writes the runs.
 
     Raises:
         DrawzooError: If something that was asked for cannot be done.
     """
-    asked = {"epochs": args.epochs, "validation": 0} | dict(map(parse_setting, args.set))
-    wanted = run_config(args.model, asked)
-    training = wanted.training
-    for name, value in FIXED.items():
-        if getattr(training, name) != value:
-            raise ConfigError(f"--set {name}: here it is {value} alone; use drawzoo train --seeds")
-    with torch.device("meta"):
-        config = build(wanted.model).config
+    config, training = recipe(args.model, args.epochs, args.set)
     out = expanded(args.out)
     places = folders(out, args.seeds, training)
     if os.path.lexists(out):

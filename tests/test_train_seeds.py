@@ -132,6 +132,14 @@ def test_the_folders_are_finished_runs(script, tmp_path):
         assert Path(read_options(folder).data) == tmp_path
 
 
+def test_settings_are_the_models_and_the_trainings(script):
+    settings = ["steps=3", "encoder.activation=silu", "weight_decay=0.02"]
+    config, training = script.recipe("model1-mnist", 4, settings)
+    assert config.steps == 3 and config.encoder.config["activation"] == "silu"
+    assert config.encoder.config["units"] == 256
+    assert training == TrainingConfig(epochs=4, weight_decay=0.02, validation=0)
+
+
 @pytest.mark.parametrize(
     "words, reason",
     [
@@ -140,12 +148,12 @@ def test_the_folders_are_finished_runs(script, tmp_path):
         (("draw-mnist", "--seeds", "a,b"), "a,b"),
         (("draw-mnist", "--seeds", "0,0"), "twice"),
         (("draw-mnist", "--seeds=-1"), "seed"),
-        (("draw-mnist", "--set", "weight_decay=nan"), "weight_decay"),
+        (("draw-mnist", "--set", "weight_decay=NaN"), "weight_decay"),
         (("draw-mnist", "--set", "encoder.units=many"), "units"),
         (("draw-mnist", "--set", "stepps=3"), "'stepps'"),
         (("draw-mnist", "--set", "steps"), "KEY=VALUE"),
-        (("draw-mnist", "--set", "validation=100"), "validation: here it is 0"),
-        (("draw-mnist", "--set", "optimizer=adam"), "here it is muon"),
+        (("draw-mnist", "--set", "validation=100"), "--set validation is not possible here"),
+        (("draw-mnist", "--set", "seed=7"), "--set seed is not possible here"),
         (("draw-mnist", "--out", "."), "already"),
     ],
 )

@@ -25,10 +25,11 @@ ITERATIONS = 3
 """Of Newton-Schulz in a step of training: more cost time and gained nothing."""
 
 SHORT = 64
-"""Matrices of fewer rows or columns stay in float32: bfloat16 saves nothing there."""
+"""Matrices of fewer rows or columns are iterated as they are, in float32: neither bfloat16 nor the
+Gram matrix saves anything there."""
 
 WIDE = 1.5
-"""Columns over rows from which the iterations of float32 are cheaper on the Gram matrix."""
+"""Columns over rows beyond which float32 takes fewer products on the Gram matrix."""
 
 NEGLIGIBLE = 1e-9
 """Elements of a matrix of norm 1 that count as 0: below the rounding of the others, and so large
@@ -59,16 +60,22 @@ def orthogonalize(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
     of \(X / \|X\|_F\) towards 1. The coefficients trade exactness for speed: five iterations end
     between 0.7 and 1.2 where the singular values were not far apart, and do not converge. Products
     are in bfloat16 where the processor has units for it, as the result is no more exact than that.
-    Of wide matrices in float32 the factor of \(X\) is iterated instead, whose products are of
-    small, square matrices. Elements below 1e-9 of the norm count as 0.
+    In float32 a wide matrix is multiplied once, by a factor that its Gram matrix alone gives.
+    Elements below 1e-9 of the norm count as 0.
+
+    Arguments:
+        matrices: [N, R, C].
+        iterations: At least 1.
     """
     rows, columns = matrices.shape[-2:]
     x = matrices.mT if rows > columns else matrices
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-7)
     x = torch.hardshrink(x, NEGLIGIBLE)
-    if min(rows, columns) >= SHORT and _multiplies_bfloat16(x.device):
+    large = min(rows, columns) >= SHORT
+    rounded = large and _multiplies_bfloat16(x.device)
+    if rounded:
         x = x.bfloat16()
-    if x.dtype != torch.bfloat16 and x.shape[-1] > WIDE * x.shape[-2]:
+    if large and not rounded and x.shape[-1] > WIDE * x.shape[-2]:
         x = _factor(x @ x.mT, iterations) @ x
     else:
         a, b, c = COEFFICIENTS

@@ -30,9 +30,9 @@ class SupervisedEncoder(drawzoo.Encoder):
     weighted cross-entropy of the logits is added to the bound; drawing and evaluation need no
     labels.
 
-    Maps and classes serve both losses, and a cross-entropy that outweighs the bound spoils them for
-    it: with the weight 20 (and the hidden layer in the place of the classes) the bound was 5 nats
-    worse than with 2 after four epochs on MNIST.
+    Maps and classes serve both losses, and a cross-entropy that outweighs the bound makes maps and
+    classes worse for the bound: with the weight 20 (and the hidden layer in the place of the
+    classes) the bound was 5 nats worse than with 2 after four epochs on MNIST.
     """
 
     needs_labels = True
