@@ -35,7 +35,8 @@ MODEL3_MNIST = ModelConfig(
     dataset="mnist",
     reader=ComponentConfig(name="none"),
     encoder=ComponentConfig(
-        name="conv", config={"units": 256, "channels": [32, 64, 64], "features": 256}
+        name="conv",
+        config={"units": 256, "channels": [32, 64, 64], "features": 256, "activation": "silu"},
     ),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )

@@ -27,7 +27,7 @@ def reproduce() -> None:
     "--measure",
     is_flag=True,
     help="Measure all figures again, on the weights that ship; minutes a model, needs the data. "
-    "What three seeds came to is a record, and stays.",
+    "What several seeds came to is a record, and stays.",
 )
 @data_option
 def tables(as_markdown: bool, as_json: bool, measure: bool, data: Path | None) -> None:

@@ -1,7 +1,7 @@
 """The models' bound from several seeds, as it was measured. Free of torch.
 
 Of each model one run ships, and its figures are measured again by whoever wants to. The runs of the
-other seeds were not kept, so their figures are a record: `seeds.json`, with the command.
+other seeds were not kept, so their figures are a record: `seeds.json`, with the commands.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ import msgspec
 
 from drawzoo.commands import plus_minus
 
-__all__ = ["Recorded", "recorded", "spread"]
+__all__ = ["Recorded", "Seeds", "recorded", "spread"]
+
+
+class Seeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The runs of a model."""
+
+    command: str
+    """The command of the recipe; what ran may be an earlier form of it (docs/presentation.md)."""
+    nats: list[float]
+    """In nats an image, of the seeds 0, 1 and so on; the run of seed 0 ships."""
 
 
 class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured."""
 
-    command: str
-    """The command of the recipe; what ran was an earlier form of it (docs/presentation.md)."""
     protocol: str
     split: str
     images: int
-    seeds: list[int]
-    """The first is the seed of the run that ships."""
-    nats: dict[str, list[float]]
-    """Model → its figure from each of the seeds, in nats an image."""
+    models: dict[str, Seeds]
 
 
 @functools.cache
@@ -40,5 +44,7 @@ def recorded() -> Recorded:
 
 
 def spread(nats: list[float]) -> str:
-    """Mean and standard deviation over seeds, as text."""
-    return plus_minus(statistics.mean(nats), statistics.stdev(nats))
+    """Mean and, of several, standard deviation over seeds, and how many seeds, as text."""
+    mean = statistics.mean(nats)
+    some = f"{mean:.2f}" if len(nats) == 1 else plus_minus(mean, statistics.stdev(nats))
+    return f"{some} (of {len(nats)})"

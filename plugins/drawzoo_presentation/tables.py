@@ -70,7 +70,7 @@ COLUMNS = (
     "model",
     "in the presentation",
     "`bound`, nats ↓",
-    "of three seeds",
+    "over seeds",
     "`iwae`, nats ↓",
     "`quality`: Fréchet ↓",
     "confidence ↑",
@@ -81,9 +81,8 @@ COLUMNS = (
 
 NOTES = """\
 ↓ lower is better, ↑ higher is better, ± standard error. `bound`: the negative log-likelihood bound
-on {bound} test images. Of three seeds: mean and standard deviation of this bound over
-seeds 0, 1 and 2; the model is of seed 0. `iwae`: the importance-weighted bound on a random
-{iwae} of them.
+on {bound} test images. Over seeds: mean and standard deviation of this bound over so many
+seeds; the model is of seed 0. `iwae`: the importance-weighted bound on a random {iwae} of them.
 `quality`: the Fréchet distance of {quality} generated images from as many test
 images in the features of a digit classifier, and its confidence in them. `accuracy`: that of a
 supervised encoder. `generated`: average, standard deviation and maximum of the cross-entropy
@@ -107,7 +106,7 @@ def as_json(figures: dict[str, list[Figure]]) -> list[dict[str, Any]]:
                     "title": row.title,
                     "theirs": row.theirs._asdict(),
                     "trained": row.model in figures,
-                    "seeds": recorded().nats[row.model],
+                    "seeds": recorded().models[row.model].nats,
                     "ours": {
                         name: None if figure is None else facts(figure)
                         for name, figure in _ours(row, figures).items()
@@ -132,7 +131,7 @@ def cells(row: Row, figures: dict[str, list[Figure]]) -> list[str]:
     return [
         *head,
         "" if bound is None else plus_minus(bound.nats_mean, bound.nats_stderr),
-        spread(recorded().nats[row.model]),
+        spread(recorded().models[row.model].nats),
         "" if iwae is None else f"{plus_minus(iwae.nats_mean, iwae.nats_stderr)} (k={iwae.k})",
         "" if quality is None else plus_minus(quality.frechet, quality.frechet_stderr),
         "" if quality is None else f"{quality.confidence_mean:.3f}",
