@@ -1,6 +1,7 @@
 """`drawzoo evaluate`."""
 
 import json
+import re
 import socket
 
 import pytest
@@ -57,7 +58,20 @@ class TestEvaluate:
         assert code == 0 and found["against"] == model
         assert found["nats_better"] == found["nats_stderr"] == 0
         code, out, _ = invoke("evaluate", model, "--against", model, "--data", data)
-        assert "+0.00 ± 0.00 nats better than" in out
+        assert ": 0.00 ± 0.00 nats better than" in out
+
+    @pytest.mark.parametrize(
+        "model, other, word",
+        [
+            ("draw-t1-mnist", "draw-mnist", "worse"),
+            ("draw-mnist", "draw-t1-mnist", "better"),
+        ],
+    )
+    def test_the_sign_of_a_difference_is_a_word(self, invoke, model, other, word):
+        words = ("--dataset", "mnist-sample", "--images", 16)
+        code, out, _ = invoke("evaluate", model, "--against", other, *words)
+        assert code == 0
+        assert re.match(rf"{model}: [\d.]+ ± [\d.]+ nats {word} than {other} ", out)
 
     @pytest.mark.parametrize(
         "args, code, word",

@@ -212,8 +212,9 @@ def _compare(
             head = {"model": name, "against": against, "dataset": chosen, "split": split}
             print_json(head | to_dict(found), separators=(",", ":"))
         else:
+            word = "worse" if found.nats_better < 0 else "better"
             click.echo(
-                f"{name}: {found.nats_better:+.2f} ± {found.nats_stderr:.2f} nats better than "
+                f"{name}: {abs(found.nats_better):.2f} ± {found.nats_stderr:.2f} nats {word} than "
                 f"{against} ({counted(found.images, 'image')} of {chosen} {split}, image by image, "
                 f"protocol bound, seed {seed})"
             )
