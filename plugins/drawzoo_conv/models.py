@@ -13,7 +13,8 @@ MODEL1_MNIST = ModelConfig(
     dataset="mnist",
     reader=ComponentConfig(name="attention", config={"size": 5}),
     encoder=ComponentConfig(
-        name="conv", config={"units": 256, "channels": [32, 64, 64], "features": 512}
+        name="conv",
+        config={"units": 256, "channels": [32, 64, 64], "features": 512, "activation": "silu"},
     ),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
@@ -23,12 +24,19 @@ MODEL1_BINARIZED_MNIST = msgspec.structs.replace(
     dataset="binarized-mnist",
     steps=24,
     encoder=ComponentConfig(
-        name="conv", config={"units": 512, "channels": [32, 64, 64], "features": 512}
+        name="conv",
+        config={"units": 512, "channels": [32, 64, 64], "features": 512, "activation": "silu"},
     ),
     decoder=ComponentConfig(name="lstm", config={"units": 512}),
 )
 
-MODEL1_FASHION_MNIST = msgspec.structs.replace(MODEL1_MNIST, dataset="fashion-mnist")
+MODEL1_FASHION_MNIST = msgspec.structs.replace(
+    MODEL1_MNIST,
+    dataset="fashion-mnist",
+    encoder=ComponentConfig(
+        name="conv", config={"units": 256, "channels": [32, 64, 64], "features": 512}
+    ),
+)
 
 MODEL3_MNIST = ModelConfig(
     variant="model3",

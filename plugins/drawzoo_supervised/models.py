@@ -12,7 +12,13 @@ MODEL2_MNIST = ModelConfig(
     reader=ComponentConfig(name="attention", config={"size": 5}),
     encoder=ComponentConfig(
         name="supervised",
-        config={"units": 256, "channels": [16, 64, 64], "features": 128, "classes": 10},
+        config={
+            "units": 256,
+            "channels": [16, 64, 64],
+            "features": 128,
+            "classes": 10,
+            "activation": "silu",
+        },
     ),
     writer=ComponentConfig(name="attention", config={"size": 5}),
 )
