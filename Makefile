@@ -10,7 +10,7 @@ OUT ?= demo
 
 demo: $(VENV)/installed
 	@mkdir -p $(OUT)
-	$(BIN)/drawzoo pull model3-mnist
+	$(BIN)/drawzoo pull model2-mnist
 	$(BIN)/drawzoo sample --steps 10 --out $(OUT)/digits.png --gif $(OUT)/drawing.gif
 	@echo "The digits: $(abspath $(OUT)/digits.png)"
 	@echo "How they were drawn: $(abspath $(OUT)/drawing.gif)"

@@ -132,9 +132,9 @@ class TestTraining:
         assert any((short[name] != expected[name]).any() for name in expected)
 
     def test_resumed(self, tmp_path):
-        """A process that dies and one that goes on compute what one does from first to last.
+        """A run that dies and is resumed ends with the weights of a run without a break.
 
-        Each is a process of its own: in one that has trained before, sums may round differently.
+        Each process is new: in a process that has trained before, sums may round differently.
         """
         script = (
             "import drawzoo.training.loop as loop, drawzoo.cli as cli, sys\n"
@@ -146,16 +146,16 @@ class TestTraining:
             "cli.main(sys.argv[1:])"
         )
 
-        def train(out, start, *words):
+        def run(out, code, start, *words):
             line = [sys.executable, *start, "train", *words, "--out", str(tmp_path / out)]
             result = subprocess.run([*line, "--device", "cuda"], timeout=100, capture_output=True)
-            return result.returncode
+            assert result.returncode == code, result.stderr
 
         options = [word for item in self.settings for word in ("--set", item)]
         new = ["draw-mnist", *options, "--epochs", "2", "--checkpoint-steps", "5"]
-        assert train("whole", ["-m", "drawzoo"], *new) == 0
-        assert train("resumed", ["-c", script], *new) == 9
-        assert train("resumed", ["-m", "drawzoo"], "--resume") == 0
+        run("whole", 0, ["-m", "drawzoo"], *new)
+        run("resumed", 9, ["-c", script], *new)
+        run("resumed", 0, ["-m", "drawzoo"], "--resume")
         expected = load_file(tmp_path / "whole" / WEIGHTS)
         self.assert_near(load_file(tmp_path / "resumed" / WEIGHTS), expected, 1e-3)
 

@@ -92,7 +92,7 @@ def cli() -> None:
     To begin with:
 
     \b
-      drawzoo pull model3-mnist
+      drawzoo pull model2-mnist
       drawzoo sample --steps 10
 
     The Tab key completes commands, options and names after this line in ~/.bashrc:

@@ -40,7 +40,7 @@ from drawzoo.errors import counted
 @click.option(
     "--against",
     type=Registered("model"),
-    help="Instead, by how much the bound is better than this model's, image by image.",
+    help="Instead, by how much the bound is better or worse than this model's, image by image.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
@@ -212,7 +212,7 @@ def _compare(
             head = {"model": name, "against": against, "dataset": chosen, "split": split}
             print_json(head | to_dict(found), separators=(",", ":"))
         else:
-            word = "worse" if found.nats_better < 0 else "better"
+            word = "worse" if round(found.nats_better, 2) < 0 else "better"
             click.echo(
                 f"{name}: {abs(found.nats_better):.2f} ± {found.nats_stderr:.2f} nats {word} than "
                 f"{against} ({counted(found.images, 'image')} of {chosen} {split}, image by image, "

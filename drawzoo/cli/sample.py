@@ -23,7 +23,7 @@ SHOWN = 16
 
 
 @click.command
-@click.argument("model", default="model3-mnist", type=Registered("model"))
+@click.argument("model", default="model2-mnist", type=Registered("model"))
 @click.option("--num", type=click.IntRange(1, 10**12), default=64, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 4096), help="Steps to draw. [the model's T]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
@@ -71,7 +71,7 @@ def command(
     compile: bool,
     device: str,
 ) -> None:
-    """Draws new images with MODEL (model3-mnist unless named) and saves them as a grid.
+    """Draws new images with MODEL (model2-mnist unless named) and saves them as a grid.
 
     The same seed gives the same drawings; fewer --steps give an earlier stage of them. An --out
     without a suffix, or a folder that is there, gets them in shards of 10,000, as pixels from 0 to

@@ -19,7 +19,7 @@ class ConvConfig(Config, frozen=True):
         units: Units of the LSTM.
         channels: Maps of each convolution, each of which halves height and width.
         features: Features of the image, after the convolutions.
-        activation: After each convolution and on the features. Most units of `relu` die in a long
+        activation: After each convolution and on the features. Many units of `relu` die in a long
             training; `silu` has a gradient on both sides.
     """
 
