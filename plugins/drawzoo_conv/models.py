@@ -30,13 +30,7 @@ MODEL1_BINARIZED_MNIST = msgspec.structs.replace(
     decoder=ComponentConfig(name="lstm", config={"units": 512}),
 )
 
-MODEL1_FASHION_MNIST = msgspec.structs.replace(
-    MODEL1_MNIST,
-    dataset="fashion-mnist",
-    encoder=ComponentConfig(
-        name="conv", config={"units": 256, "channels": [32, 64, 64], "features": 512}
-    ),
-)
+MODEL1_FASHION_MNIST = msgspec.structs.replace(MODEL1_MNIST, dataset="fashion-mnist")
 
 MODEL3_MNIST = ModelConfig(
     variant="model3",
