@@ -23,7 +23,7 @@ class Seeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: str
     """The command of the recipe; what ran may be an earlier form of it (docs/presentation.md)."""
     nats: list[float]
-    """In nats an image, of the seeds 0, 1 and so on; the run of seed 0 ships."""
+    """In nats an image, of the seeds 0, 1 and so on, two at least; the run of seed 0 ships."""
 
 
 class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +44,5 @@ def recorded() -> Recorded:
 
 
 def spread(nats: list[float]) -> str:
-    """Mean and, of several, standard deviation over seeds, and how many seeds, as text."""
-    mean = statistics.mean(nats)
-    some = f"{mean:.2f}" if len(nats) == 1 else plus_minus(mean, statistics.stdev(nats))
-    return f"{some} (of {len(nats)})"
+    """Mean and standard deviation over seeds, and how many seeds, as text."""
+    return f"{plus_minus(statistics.mean(nats), statistics.stdev(nats))} (of {len(nats)})"
